@@ -1,0 +1,1 @@
+"""The rules of running certification courses, in plain Python."""
