@@ -1,0 +1,1 @@
+"""The web: what the back office says over HTTP."""

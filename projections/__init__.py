@@ -1,0 +1,1 @@
+"""The views: tables made from events, and the queries on them."""

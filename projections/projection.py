@@ -1,0 +1,176 @@
+"""What a view is made of: tables whose rows have a since and an until, and a handler per event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Any, Protocol, TypeVar
+from uuid import UUID
+
+from eventsourcing.utils import get_topic
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    and_,
+)
+from sqlalchemy.types import JSON
+
+FOREVER = 2**63 - 1
+"""The `until` of a row that still holds."""
+
+Row = Mapping[str, Any]
+Event = TypeVar("Event")
+Handler = Callable[["Rows", Any], None]
+
+METADATA = MetaData()
+"""All tables of all views."""
+
+
+class Rows(Protocol):
+    """All that a handler may do: get, add, put, change and delete rows of its own tables, by their key.
+
+    Rows hold plain values: ids as text, dates and times as ISO text (UTC, with Z), numbers, flags, and JSON. What is
+    given as UUID, datetime, date, Decimal or tuple is made plain on the way in. A row must never be changed in place.
+    """
+
+    position: int
+    request: Mapping[str, str] | None
+
+    def get(self, table: Table, *key: object) -> Row | None:
+        """Return the row as of now, or None."""
+
+    def add(self, table: Table, **values: object) -> None:
+        """Write a row whose key was never used before; saves the look whether it was."""
+
+    def put(self, table: Table, **values: object) -> None:
+        """Write a row, in place of any with the same key."""
+
+    def change(self, table: Table, *key: object, **values: object) -> None:
+        """Change some columns of a row; nothing happens where there is none."""
+
+    def delete(self, table: Table, *key: object) -> None:
+        """End a row; it stays readable as of earlier positions."""
+
+
+class Projection:
+    """One view: its name, its version, its tables, and what each event does to them.
+
+    The version is raised by hand whenever a handler or a table changes; the view is then rebuilt beside the old one.
+    """
+
+    def __init__(self, name: str, *, version: int, tables: tuple[Table, ...]) -> None:
+        self.name = name
+        self.version = version
+        self.tables = tables
+        self.handlers: dict[str, Handler] = {}
+        self.every: Handler | None = None
+
+    def on(self, *kinds: type[Any]) -> Callable[[Callable[[Rows, Event], None]], Callable[[Rows, Event], None]]:
+        """Call the function for events of these kinds."""
+
+        def register(handler: Callable[[Rows, Event], None]) -> Callable[[Rows, Event], None]:
+            for kind in kinds:
+                topic = get_topic(kind)
+                if topic in self.handlers:
+                    raise ValueError(f"{self.name} handles {topic} twice.")
+                self.handlers[topic] = handler
+            return handler
+
+        return register
+
+    def on_every(self, handler: Callable[[Rows, Any], None]) -> Callable[[Rows, Any], None]:
+        """Call the function for all events, whatever their kind."""
+        self.every = handler
+        return handler
+
+
+def view_table(
+    name: str, *columns: Column[Any], key: tuple[str, ...], indexes: Iterable[tuple[str, ...]] = ()
+) -> Table:
+    """Return a table whose rows hold from the position `since` up to, not including, `until`."""
+    return Table(
+        name,
+        METADATA,
+        *columns,
+        Column("since", BigInteger, nullable=False),
+        Column("until", BigInteger, nullable=False),
+        PrimaryKeyConstraint(*key, "since"),
+        *(Index(f"{name}_by_{'_'.join(index)}", *index, "until") for index in indexes),
+        info={"key": key},
+    )
+
+
+def uid(name: str) -> Column[Any]:
+    """Return a column for an id, as text of 36 characters."""
+    return Column(name, String(36))
+
+
+def text(name: str) -> Column[Any]:
+    """Return a column for text; also for `Private` handles, and for dates and times in ISO form."""
+    return Column(name, Text)
+
+
+def number(name: str) -> Column[Any]:
+    """Return a column for a whole number."""
+    return Column(name, Integer)
+
+
+def flag(name: str) -> Column[Any]:
+    """Return a column for yes or no."""
+    return Column(name, Boolean)
+
+
+def json(name: str) -> Column[Any]:
+    """Return a column for a JSON value; it is compared as a whole and never queried into."""
+    return Column(name, JSON)
+
+
+def holds(table: Table, at: int | None) -> ColumnElement[bool]:
+    """Return the condition for rows as of a position, or as of now where it is None."""
+    if at is None:
+        return table.c.until == FOREVER
+    return and_(table.c.since <= at, table.c.until > at)
+
+
+def instant(moment: datetime) -> str:
+    """Return an aware UTC datetime as text that sorts by time: 2026-05-04T07:00:00.000000Z."""
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+PLAIN: dict[type[Any], Callable[[Any], Any]] = {
+    UUID: str,
+    datetime: instant,
+    date: date.isoformat,
+    Decimal: str,
+}
+
+
+def plain(value: Any) -> Any:
+    """Return the value as a row holds it."""
+    kind = type(value)
+    if kind is str or kind is int or value is None or kind is bool:
+        return value
+    if (convert := PLAIN.get(kind)) is not None:
+        return convert(value)
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(plain(k)): plain(v) for k, v in value.items()}
+    if isinstance(value, (tuple, list, set, frozenset)):
+        return [plain(each) for each in value]
+    if hasattr(value, "__dataclass_fields__"):
+        return {name: plain(getattr(value, name)) for name in value.__dataclass_fields__}
+    raise TypeError(f"A row can't hold {value!r}.")

@@ -1,0 +1,1 @@
+"""What can be asked of the back office, and what it runs on."""

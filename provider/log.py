@@ -1,0 +1,278 @@
+"""The event log: the truth, and beside it the answers already given to idempotency keys."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, cast
+from uuid import UUID
+
+import orjson
+from eventsourcing.application import AggregateNotFoundError, Application
+from eventsourcing.persistence import ApplicationRecorder, Mapper, StoredEvent
+from eventsourcing.sqlite import (
+    SQLiteApplicationRecorder,
+    SQLiteConnection,
+    SQLiteConnectionPool,
+    SQLiteCursor,
+    SQLiteDatastore,
+    SQLiteFactory,
+)
+from eventsourcing.utils import Environment
+
+from domain.aggregate import Aggregate
+from provider.mapper import EventMapper, request
+
+Kind = TypeVar("Kind", bound=Aggregate)
+
+Entry = tuple[int, str, int, str, bytes]
+"""Position, stream, version, topic and state of one recorded event."""
+
+
+class NotFound(Exception):
+    """There is no such thing here, or it is not this person's to see."""
+
+
+class KeyReused(Exception):
+    """An idempotency key came again with another request."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """An idempotency key: who said it, what it is, and the fingerprint of the request it came with."""
+
+    principal: UUID
+    key: str
+    fingerprint: str
+
+    @classmethod
+    def of(cls, principal: UUID, key: str, *request: bytes) -> Key:
+        """Return the key with the SHA-256 of the parts of its request (method, path, body)."""
+        digest = hashlib.sha256()
+        for part in request:
+            digest.update(len(part).to_bytes(8, "big") + part)
+        return cls(principal, key, digest.hexdigest())
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What a command did: to what, which version it has now, and the position of the last event recorded.
+
+    `position` is None where nothing needed recording. `outcome` is a code; `ids` are the things made or touched.
+    """
+
+    id: UUID
+    version: int
+    position: int | None
+    outcome: str | None = None
+    ids: tuple[str, ...] = ()
+    replayed: bool = False
+
+
+class EventLog(Application[UUID]):
+    """All events of one institution, in the order in which they were recorded."""
+
+    name = "events"
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        super().__init__({"SQLITE_DBNAME": str(path)})
+
+    def construct_env(self, name: str, env: Any = None) -> Environment:
+        # The library would mix in os.environ, where a stray variable could turn on a cipher or another database.
+        return Environment(name, dict(env or {}))
+
+    def construct_factory(self, env: Environment) -> Any:
+        return Factory(env)
+
+    def construct_mapper(self) -> Mapper[UUID]:
+        return EventMapper()
+
+    @property
+    def entries(self) -> Recorder:
+        """The recorder, with its reading by pages."""
+        return cast(Recorder, self.recorder)
+
+    def get(self, kind: type[Kind], stream: UUID) -> Kind:
+        """Return the aggregate as its events left it.
+
+        :raises NotFound: when there is none of this kind under that id.
+        """
+        try:
+            found: object = self.repository.get(stream)
+        except AggregateNotFoundError:
+            raise NotFound(f"There is no {kind.__name__.lower()} {stream}.") from None
+        if not isinstance(found, kind):
+            raise NotFound(f"There is no {kind.__name__.lower()} {stream}.")
+        return found
+
+    def find(self, kind: type[Kind], stream: UUID) -> Kind | None:
+        """Return the aggregate, or None where it does not exist yet."""
+        try:
+            return self.get(kind, stream)
+        except NotFound:
+            return None
+
+    def record(
+        self,
+        addressed: Aggregate,
+        *others: Aggregate,
+        asked: Mapping[str, str],
+        key: Key | None = None,
+        outcome: str | None = None,
+        ids: Sequence[str] = (),
+    ) -> Receipt:
+        """Save what happened to all of these together, with the answer to the key, or nothing at all."""
+        receipt = Receipt(addressed.id, addressed.version, None, outcome, tuple(ids))
+        with request(asked):
+            recordings = self.save(addressed, *others, answer=(key, receipt) if key else None)
+        if not recordings:
+            return receipt
+        position = recordings[-1].notification.id
+        return Receipt(addressed.id, addressed.version, position, outcome, tuple(ids))
+
+    def answered(self, key: Key) -> Receipt | None:
+        """Return the receipt that this key was answered with.
+
+        :raises KeyReused: when the key came with another request then.
+        """
+        return self.entries.answered(key)
+
+    def position(self) -> int:
+        """Return the position of the last event, 0 when there is none."""
+        return self.recorder.max_notification_id() or 0
+
+
+class Recorder(SQLiteApplicationRecorder):
+    """The library's recorder, with positions that VACUUM and deletes at the tail can't renumber, and with keys.
+
+    An implicit rowid is given anew by VACUUM, and again after its row was deleted; AUTOINCREMENT on a column of that
+    very name prevents both.
+    """
+
+    def __init__(self, datastore: SQLiteDatastore, events_table_name: str = "stored_events"):
+        super().__init__(datastore, events_table_name)
+        self.insert_events_statement = (
+            f"INSERT INTO {events_table_name} (originator_id, originator_version, topic, state) VALUES (?,?,?,?)"
+        )
+
+    def construct_create_table_statements(self) -> list[str]:
+        return [
+            f"CREATE TABLE IF NOT EXISTS {self.events_table_name} ("
+            "rowid INTEGER PRIMARY KEY AUTOINCREMENT, "
+            "originator_id TEXT NOT NULL, "
+            "originator_version INTEGER NOT NULL, "
+            "topic TEXT NOT NULL, "
+            "state BLOB NOT NULL, "
+            "UNIQUE (originator_id, originator_version))",
+            "CREATE TABLE IF NOT EXISTS idempotency ("
+            "principal TEXT NOT NULL, "
+            "key TEXT NOT NULL, "
+            "fingerprint TEXT NOT NULL, "
+            "receipt BLOB NOT NULL, "
+            "position INTEGER, "
+            "recorded_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')), "
+            "PRIMARY KEY (principal, key)) WITHOUT ROWID",
+        ]
+
+    def _insert_events(
+        self,
+        c: SQLiteCursor,
+        stored_events: Sequence[StoredEvent],
+        *,
+        answer: tuple[Key, Receipt] | None = None,
+        **kwargs: Any,
+    ) -> Sequence[int] | None:
+        positions = super()._insert_events(c, stored_events, **kwargs) or []
+        if answer is not None:
+            key, receipt = answer
+            c.execute(
+                "INSERT INTO idempotency (principal, key, fingerprint, receipt, position) VALUES (?,?,?,?,?)",
+                (
+                    str(key.principal),
+                    key.key,
+                    key.fingerprint,
+                    orjson.dumps([receipt.id, receipt.version, receipt.outcome, receipt.ids]),
+                    positions[-1] if positions else None,
+                ),
+            )
+        return positions
+
+    def answered(self, key: Key) -> Receipt | None:
+        """Return the receipt given to this key before.
+
+        :raises KeyReused: when it was given to another request.
+        """
+        with self.datastore.transaction(commit=False) as c:
+            c.execute(
+                "SELECT fingerprint, receipt, position FROM idempotency WHERE principal=? AND key=?",
+                (str(key.principal), key.key),
+            )
+            row = c.fetchone()
+        if row is None:
+            return None
+        if row["fingerprint"] != key.fingerprint:
+            raise KeyReused(
+                "This Idempotency-Key was used for another request. Use a new key for a new request, "
+                "and the same key only to send the very same request again."
+            )
+        stream, version, outcome, ids = orjson.loads(row["receipt"])
+        return Receipt(UUID(stream), version, row["position"], outcome, tuple(ids), replayed=True)
+
+    def forget_keys(self, before: str) -> int:
+        """Delete the answers recorded before this time (RFC 3339, UTC), and return how many."""
+        with self.datastore.transaction(commit=True) as c:
+            c.execute("DELETE FROM idempotency WHERE recorded_at < ?", (before,))
+            return int(c.sqlite_cursor.rowcount)
+
+    def page(self, after: int, limit: int, upto: int | None = None) -> list[Entry]:
+        """Return up to `limit` entries after a position, in order; none beyond `upto`."""
+        with self.datastore.transaction(commit=False) as c:
+            cursor = c.sqlite_cursor
+            cursor.row_factory = None
+            cursor.execute(
+                "SELECT rowid, originator_id, originator_version, topic, state "
+                f"FROM {self.events_table_name} "
+                "WHERE rowid > ? AND rowid <= ? ORDER BY rowid LIMIT ?",
+                (after, upto if upto is not None else 2**63 - 1, limit),
+            )
+            return cursor.fetchall()
+
+
+class Pool(SQLiteConnectionPool):
+    """Connections on which a commit is on the disk before it is acknowledged."""
+
+    def _create_connection(self) -> SQLiteConnection:
+        connection = super()._create_connection()
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA busy_timeout=10000")
+        return connection
+
+
+class Datastore(SQLiteDatastore):
+    """The library's datastore on our connections."""
+
+    def __init__(self, db_name: str, **kwargs: Any) -> None:
+        super().__init__(db_name, **kwargs)
+        self.pool.close()
+        self.pool = Pool(db_name=db_name, lock_timeout=10, pool_size=16, max_overflow=16)
+
+
+class Factory(SQLiteFactory):
+    """Makes the recorder."""
+
+    def __init__(self, env: Environment) -> None:
+        super().__init__(env)
+        self.datastore.close()
+        self.datastore = Datastore(cast(str, env.get(self.SQLITE_DBNAME)))
+
+    def application_recorder(self) -> ApplicationRecorder:
+        recorder = Recorder(self.datastore)
+        recorder.create_table()
+        return recorder
+
+
+__all__ = ["Entry", "EventLog", "Key", "KeyReused", "NotFound", "Receipt", "Recorder"]

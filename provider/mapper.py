@@ -1,0 +1,175 @@
+"""The stored form of an event: plain JSON that a person can read, rebuilt from the event's own annotations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import MISSING, fields, is_dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+from functools import lru_cache
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+from uuid import UUID
+
+import orjson
+from eventsourcing.domain import DomainEventProtocol
+from eventsourcing.persistence import JSONTranscoder, Mapper, StoredEvent
+from eventsourcing.utils import TopicError, get_topic, resolve_topic
+
+from domain.private import Private
+
+Read = Callable[[Any], Any]
+
+REQUEST: ContextVar[Mapping[str, str] | None] = ContextVar("REQUEST", default=None)
+"""Correlation id and channel of the request under way; stored with each event, proven with it, unseen by the domain."""
+
+ENTRY_LIMIT = 65_535
+"""Bytes of a stored state; an entry of the verifiable log (C2SP tlog-tiles) can't be longer."""
+
+
+@contextmanager
+def request(said: Mapping[str, str]) -> Iterator[None]:
+    """Let the events recorded inside carry this correlation id and channel."""
+    token = REQUEST.set(said)
+    try:
+        yield
+    finally:
+        REQUEST.reset(token)
+
+
+class UnknownEvent(Exception):
+    """The log holds an event that this program does not know: it was written by a newer one, or is foreign."""
+
+
+class EntryTooLarge(Exception):
+    """An event is longer than an entry of the verifiable log may be."""
+
+
+class EventMapper(Mapper[UUID]):
+    """Turns events into stored events and back.
+
+    UUID, date, datetime and Decimal are strings; absent values are left out; the event's annotations say how to read
+    them. `_request` is added on the way in and taken out on the way back.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(JSONTranscoder())
+
+    def to_stored_event(self, domain_event: DomainEventProtocol[UUID]) -> StoredEvent:
+        """Return the event as it is stored.
+
+        :raises EntryTooLarge: when its state is longer than 65,535 bytes.
+        """
+        kind = type(domain_event)
+        said: dict[str, Any] = {k: v for k, v in vars(domain_event).items() if v is not None}
+        stream = said.pop("originator_id")
+        version = said.pop("originator_version")
+        if (class_version := getattr(kind, "class_version", 1)) > 1:
+            said["class_version"] = class_version
+        if (asked := REQUEST.get()) is not None:
+            said["_request"] = asked
+        state = orjson.dumps(said, default=str, option=orjson.OPT_UTC_Z)
+        if len(state) > ENTRY_LIMIT:
+            raise EntryTooLarge(f"{get_topic(kind)} is {len(state)} bytes long, over {ENTRY_LIMIT}.")
+        return StoredEvent(originator_id=stream, originator_version=version, topic=get_topic(kind), state=state)
+
+    def to_domain_event(self, stored_event: StoredEvent) -> Any:
+        """Return the event as it was.
+
+        :raises UnknownEvent: when its topic is not one of ours.
+        """
+        stream = stored_event.originator_id
+        return self.read(str(stream), stored_event.originator_version, stored_event.topic, stored_event.state)[0]
+
+    def read(self, stream: str, version: int, topic: str, state: bytes) -> tuple[Any, Mapping[str, str] | None]:
+        """Return the event, and the request it came with."""
+        kind, readers, defaults = shape(topic)
+        said: dict[str, Any] = orjson.loads(state)
+        asked = said.pop("_request", None)
+        current = getattr(kind, "class_version", 1)
+        for past in range(said.pop("class_version", 1), current):
+            getattr(kind, f"upcast_v{past}_v{past + 1}")(said)
+        for name, read in readers:
+            if (value := said.get(name)) is not None:
+                said[name] = read(value)
+        event = object.__new__(kind)
+        object.__setattr__(
+            event,
+            "__dict__",
+            {**defaults, **said, "originator_id": uuid(stream), "originator_version": version},
+        )
+        return event, asked
+
+
+@lru_cache(maxsize=1024)
+def shape(topic: str) -> tuple[type[Any], tuple[tuple[str, Read], ...], dict[str, Any]]:
+    """Return an event's class, how to read those of its fields that JSON does not know, and the absent ones."""
+    try:
+        kind = resolve_topic(topic)
+    except TopicError:
+        raise UnknownEvent(
+            f"The log holds an event “{topic}”, which this version of the program does not know. "
+            "It was probably written by a newer version: install that one."
+        ) from None
+    hints = get_type_hints(kind)
+    readers = []
+    defaults: dict[str, Any] = {}
+    for each in fields(kind):
+        if each.name in ("originator_id", "originator_version"):
+            continue
+        defaults[each.name] = None if each.default is MISSING else each.default
+        if (read := reader(hints[each.name])) is not None:
+            readers.append((each.name, read))
+    return kind, tuple(readers), defaults
+
+
+def reader(hint: Any) -> Read | None:
+    """Return the function that reads a JSON value as `hint`, or None where it is right as it is."""
+    origin = get_origin(hint)
+    if origin in (Union, UnionType):
+        inner = reader(next(arg for arg in get_args(hint) if arg is not type(None)))
+        return None if inner is None else lambda value: None if value is None else inner(value)
+    if origin is tuple:
+        each = reader(get_args(hint)[0])
+        return tuple if each is None else lambda values: tuple(map(each, values))
+    if hint in (str, int, bool):
+        return None
+    if hint is UUID:
+        return uuid
+    if hint is datetime:
+        return datetime.fromisoformat
+    if hint is date:
+        return date.fromisoformat
+    if hint in (Decimal, Private) or (isinstance(hint, type) and issubclass(hint, Enum)):
+        return hint  # type: ignore[no-any-return]
+    if is_dataclass(hint) and isinstance(hint, type):
+        return value_reader(hint)
+    raise TypeError(f"An event can't hold {hint!r}.")
+
+
+def value_reader(kind: type[Any]) -> Read:
+    """Return the function that reads a value object, without running its checks again: what is recorded is recorded."""
+    hints = get_type_hints(kind)
+    readers = [(f.name, r) for f in fields(kind) if (r := reader(hints[f.name])) is not None]
+    defaults = {f.name: None if f.default is MISSING else f.default for f in fields(kind)}
+
+    def read(said: dict[str, Any]) -> Any:
+        values = {**defaults, **said}
+        for name, convert in readers:
+            if (value := values[name]) is not None:
+                values[name] = convert(value)
+        result = object.__new__(kind)
+        for name, value in values.items():
+            object.__setattr__(result, name, value)
+        return result
+
+    return read
+
+
+@lru_cache(maxsize=65_536)
+def uuid(text: str) -> UUID:
+    """Return the UUID; the same ids come again and again in a log."""
+    return UUID(text)

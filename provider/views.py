@@ -1,0 +1,480 @@
+"""The store of the views, and how they follow the log: catch up, rebuild, verify."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+import orjson
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Engine,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    event,
+    select,
+)
+from sqlalchemy.pool import QueuePool
+from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.sql.elements import quoted_name
+from sqlalchemy.types import JSON, Boolean
+
+from projections.projection import FOREVER, Projection, Row, plain
+from provider.log import EventLog
+
+LOGGER = logging.getLogger(__name__)
+PAGE = 1_000
+REBUILD_PAGE = 10_000
+KEPT_ROWS = 200_000
+"""Rows that a rebuild keeps in memory before it lets go of them: about 100 MB."""
+
+BESIDE = "__beside"
+"""What the name of a table ends with while it is rebuilt beside the live one."""
+
+Progress = Callable[[int, int], None]
+"""Told how many events are done, of how many."""
+
+PLACES = MetaData()
+places = Table(
+    "places",
+    PLACES,
+    Column("name", String(60), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("position", BigInteger, nullable=False),
+)
+ALL = "all"
+"""The name under which the place of all views together is kept; the others hold only a view's version."""
+
+
+class Broken(Exception):
+    """The views say something else than the log, or stand further than it goes."""
+
+
+class Shape:
+    """The statements that read and write one table, ready for the driver."""
+
+    def __init__(self, table: Table, connection: Connection, suffix: str) -> None:
+        dialect = connection.dialect
+        self.name = table.name + suffix
+        self.columns = [column.name for column in table.columns][:-2]
+        self.key = tuple(table.info["key"])
+        self.key_indexes = [self.columns.index(name) for name in self.key]
+        self.blank = dict.fromkeys(self.columns)
+        self.json = [i for i, c in enumerate(list(table.columns)[:-2]) if isinstance(c.type, JSON)]
+        self.flags = [i for i, c in enumerate(list(table.columns)[:-2]) if isinstance(c.type, Boolean)]
+        mark = "?" if dialect.paramstyle == "qmark" else "%s"
+        quoted = [dialect.identifier_preparer.quote(name) for name in self.columns]
+        where = " AND ".join(f"{dialect.identifier_preparer.quote(k)} = {mark}" for k in self.key)
+        marks = ", ".join([mark] * (len(quoted) + 2))
+        self.insert = f"INSERT INTO {self.name} ({', '.join(quoted)}, since, until) VALUES ({marks})"
+        self.close = f"UPDATE {self.name} SET until = {mark} WHERE {where} AND since = {mark}"
+        self.select = f"SELECT {', '.join(quoted)}, since FROM {self.name} WHERE {where} AND until = {FOREVER}"
+
+    def written(self, values: Mapping[str, Any], since: int, until: int) -> tuple[Any, ...]:
+        """Return the row as the driver takes it."""
+        row: list[Any] = list(values.values())
+        for i in self.json:
+            row[i] = orjson.dumps(row[i]).decode() if row[i] is not None else None
+        row.append(since)
+        row.append(until)
+        return tuple(row)
+
+    def read(self, row: Sequence[Any]) -> dict[str, Any]:
+        """Return the row's values as handlers see them."""
+        values = dict(zip(self.columns, row, strict=False))
+        for i in self.json:
+            if row[i] is not None:
+                values[self.columns[i]] = orjson.loads(row[i])
+        for i in self.flags:
+            if row[i] is not None:
+                values[self.columns[i]] = bool(row[i])
+        return values
+
+
+class Kept:
+    """A row in memory: its values (None once deleted), where it begins, and whether that is in the table already."""
+
+    __slots__ = ("since", "stored", "values")
+
+    def __init__(self, values: dict[str, Any] | None, since: int, *, stored: bool) -> None:
+        self.values = values
+        self.since = since
+        self.stored = stored
+
+
+class Fold:
+    """The rows that the events of a page touch, kept in memory and written in bulk at its end."""
+
+    def __init__(self, connection: Connection, tables: Sequence[Table], suffix: str = "") -> None:
+        self.connection = connection
+        self.position = 0
+        self.request: Mapping[str, str] | None = None
+        self.shapes = {table.name: Shape(table, connection, suffix) for table in tables}
+        self.kept: dict[str, dict[tuple[Any, ...], Kept | None]] = {n: {} for n in self.shapes}
+        self.touched: dict[str, dict[tuple[Any, ...], Kept]] = {n: {} for n in self.shapes}
+        self.closed: dict[str, list[tuple[Any, ...]]] = {n: [] for n in self.shapes}
+        self.past: dict[str, list[tuple[Any, ...]]] = {n: [] for n in self.shapes}
+
+    def get(self, table: Table, *key: object) -> Row | None:
+        found = self._find(table.name, tuple([plain(part) for part in key]))
+        return None if found is None else found.values
+
+    def add(self, table: Table, **values: object) -> None:
+        shape = self.shapes[table.name]
+        self._write(shape, table.name, None, self._filled(shape, values))
+
+    def put(self, table: Table, **values: object) -> None:
+        shape = self.shapes[table.name]
+        row = self._filled(shape, values)
+        key = tuple([row[name] for name in shape.key])
+        self._write(shape, table.name, self._find(table.name, key), row)
+
+    def change(self, table: Table, *key: object, **values: object) -> None:
+        shape = self.shapes[table.name]
+        found = self._find(table.name, tuple([plain(part) for part in key]))
+        if found is None or found.values is None:
+            return
+        row = dict(found.values)
+        for name, value in values.items():
+            if name not in row:
+                raise KeyError(f"{table.name} has no column {name}.")
+            row[name] = plain(value)
+        if row != found.values:
+            self._write(shape, table.name, found, row)
+
+    def delete(self, table: Table, *key: object) -> None:
+        plain_key = tuple([plain(part) for part in key])
+        found = self._find(table.name, plain_key)
+        if found is None or found.values is None:
+            return
+        self._end(self.shapes[table.name], table.name, plain_key, found)
+        self.kept[table.name][plain_key] = None
+        self.touched[table.name].pop(plain_key, None)
+
+    def _filled(self, shape: Shape, values: Mapping[str, object]) -> dict[str, Any]:
+        row = dict(shape.blank)
+        for name, value in values.items():
+            if name not in row:
+                raise KeyError(f"{shape.name} has no column {name}.")
+            row[name] = plain(value)
+        return row
+
+    def _find(self, name: str, key: tuple[Any, ...]) -> Kept | None:
+        kept = self.kept[name]
+        if key in kept:
+            return kept[key]
+        shape = self.shapes[name]
+        row = self.connection.exec_driver_sql(shape.select, key).fetchone()
+        found = None if row is None else Kept(shape.read(row), row[-1], stored=True)
+        kept[key] = found
+        return found
+
+    def _end(self, shape: Shape, name: str, key: tuple[Any, ...], found: Kept) -> None:
+        """Let a version of a row end here; one that began at this very position never was."""
+        if found.stored:
+            self.closed[name].append((self.position, *key, found.since))
+        elif found.since != self.position and found.values is not None:
+            self.past[name].append(shape.written(found.values, found.since, self.position))
+
+    def _write(self, shape: Shape, name: str, found: Kept | None, row: dict[str, Any]) -> None:
+        key = tuple([row[part] for part in shape.key])
+        if found is not None:
+            if found.values == row:
+                return
+            self._end(shape, name, key, found)
+        fresh = Kept(row, self.position, stored=False)
+        self.kept[name][key] = fresh
+        self.touched[name][key] = fresh
+
+    def flush(self) -> None:
+        """Write all that is new, in a few statements."""
+        for name, shape in self.shapes.items():
+            if closed := self.closed[name]:
+                self.connection.exec_driver_sql(shape.close, closed)
+                closed.clear()
+            rows = self.past[name]
+            touched = self.touched[name]
+            for kept in touched.values():
+                if kept.values is not None:
+                    rows.append(shape.written(kept.values, kept.since, FOREVER))
+                    kept.stored = True
+            if rows:
+                self.connection.exec_driver_sql(shape.insert, rows)
+                rows.clear()
+            touched.clear()
+        if sum(len(kept) for kept in self.kept.values()) > KEPT_ROWS:
+            for kept_rows in self.kept.values():
+                kept_rows.clear()
+
+
+class Views:
+    """All views of one institution, in one database."""
+
+    def __init__(self, path: Path, log: EventLog, projections: Sequence[Projection]) -> None:
+        self.path = path
+        self.log = log
+        self.projections = tuple(projections)
+        self.tables = [table for projection in projections for table in projection.tables]
+        self._turn = threading.Lock()
+        self._seen = 0
+        self._local = threading.local()
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The database; opened at first use, which must be after a fork."""
+        engine = create_engine(
+            f"sqlite:///{self.path}",
+            poolclass=QueuePool,
+            pool_size=16,
+            max_overflow=16,
+            connect_args={"timeout": 10, "check_same_thread": False, "isolation_level": None},
+        )
+
+        @event.listens_for(engine, "connect")
+        def set_up(connection: Any, _: Any) -> None:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=NORMAL")
+            connection.execute("PRAGMA temp_store=MEMORY")
+
+        @event.listens_for(engine, "begin")
+        def begin(connection: Connection) -> None:
+            mode = "IMMEDIATE" if connection.get_execution_options().get("writes") else "DEFERRED"
+            connection.exec_driver_sql(f"BEGIN {mode}")
+
+        return engine
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Give a connection that sees one state of all views from its first query to the end."""
+        with self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with self.engine.connect().execution_options(writes=True) as connection, connection.begin():
+            yield connection
+
+    def open(self) -> None:
+        """Make what is missing, and rebuild the views whose version in the code is another than their tables'."""
+        with self._writing() as connection:
+            PLACES.create_all(connection)
+            held = {r.name: r.version for r in connection.execute(select(places))}
+            if ALL not in held:
+                for projection in self.projections:
+                    self._create(connection, projection, "")
+                    self._say_version(connection, projection)
+                connection.execute(places.insert().values(name=ALL, version=0, position=0))
+                return
+        stale = [p for p in self.projections if held.get(p.name) != p.version]
+        if stale:
+            LOGGER.info("rebuilding views", extra={"views": [p.name for p in stale]})
+            self.rebuild(stale)
+
+    def position(self, connection: Connection | None = None) -> int:
+        """Return how far the views are."""
+        if connection is None:
+            with self.reading() as connection:
+                return self.position(connection)
+        row = connection.exec_driver_sql("SELECT position FROM places WHERE name = 'all'").fetchone()
+        return int(row[0]) if row else 0
+
+    def catch_up(self, to: int | None = None) -> int:
+        """Bring the views to the end of the log, or at least to a position, and return where they are.
+
+        Any number of threads and processes may call this at once: the first claims the place, which locks out the
+        others, and works for all of them.
+        """
+        if to is not None and self._seen >= to:
+            return self._seen
+        with self._turn:
+            while to is None or self._seen < to:
+                before = self._seen
+                if not self._step():
+                    break
+                if to is None and self._seen == before:
+                    break
+        return self._seen
+
+    def _step(self) -> bool:
+        """Apply one page, and say whether it was a full one."""
+        with self._writing() as connection:
+            place = self.position(connection)
+            page = self.log.entries.page(place, PAGE)
+            if not page:
+                if place > (end := self.log.position()):
+                    raise Broken(
+                        f"The views stand at position {place}, but the log ends at {end}. The log was replaced by an "
+                        "older copy. Restore the newest one, or run `provider views rebuild` if this one is right."
+                    )
+                self._seen = place
+                return False
+            fold = Fold(connection, self.tables)
+            self._apply(fold, page, self.projections)
+            fold.flush()
+            self._move(connection, page[-1][0])
+        self._seen = page[-1][0]
+        return len(page) == PAGE
+
+    def _apply(self, fold: Fold, page: Sequence[Any], projections: Sequence[Projection]) -> None:
+        handlers, every = _handlers(projections)
+        read = self.log.mapper.read  # type: ignore[attr-defined]
+        for position, stream, version, topic, state in page:
+            concerned = handlers.get(topic, ())
+            if not concerned and not every:
+                continue
+            fold.position = position
+            said, fold.request = read(stream, version, topic, state)
+            for handler in concerned:
+                handler(fold, said)
+            for handler in every:
+                handler(fold, said)
+
+    def rebuild(self, projections: Sequence[Projection] = (), progress: Progress | None = None) -> int:
+        """Make views anew from the first event, beside the live ones, and swap them in.
+
+        Readers see the old tables until the swap and are never blocked. Return the position reached.
+        """
+        chosen = list(projections) or list(self.projections)
+        with self._writing() as connection:
+            for projection in chosen:
+                self._drop(connection, projection, BESIDE)
+                self._create(connection, projection, BESIDE)
+        place = self._follow(chosen, 0, progress)
+        with self._turn, self._writing() as connection:
+            live = self.position(connection)
+            self._follow_on(connection, chosen, place, upto=max(live, place))
+            if place > live:
+                self._bring_others(connection, chosen, live, place)
+            for projection in chosen:
+                self._swap(connection, projection)
+                self._say_version(connection, projection)
+            self._move(connection, max(live, place))
+            self._seen = max(live, place)
+        return self._seen
+
+    def _bring_others(self, connection: Connection, chosen: Sequence[Projection], after: int, upto: int) -> None:
+        """Bring the views that were not rebuilt to where the rebuilt ones are."""
+        others = [p for p in self.projections if p not in chosen]
+        if not others:
+            return
+        fold = Fold(connection, [t for p in others for t in p.tables])
+        while page := self.log.entries.page(after, PAGE, upto):
+            self._apply(fold, page, others)
+            after = page[-1][0]
+        fold.flush()
+
+    def _follow(self, projections: Sequence[Projection], place: int, progress: Progress | None) -> int:
+        """Apply the whole log as of now to tables beside the live ones, in large pages."""
+        end = self.log.position()
+        fold: Fold | None = None
+        while place < end:
+            page = self.log.entries.page(place, REBUILD_PAGE, end)
+            if not page:
+                break
+            with self._writing() as connection:
+                # Nobody else writes these tables, so what is in memory stays true from page to page; a short
+                # transaction for each lets the live views catch up in between.
+                if fold is None:
+                    fold = Fold(connection, [t for p in projections for t in p.tables], BESIDE)
+                fold.connection = connection
+                self._apply(fold, page, projections)
+                fold.flush()
+            place = page[-1][0]
+            if progress is not None:
+                progress(place, end)
+        return place
+
+    def _follow_on(self, connection: Connection, projections: Sequence[Projection], place: int, upto: int) -> None:
+        fold = Fold(connection, [t for p in projections for t in p.tables], BESIDE)
+        while page := self.log.entries.page(place, REBUILD_PAGE, upto):
+            self._apply(fold, page, projections)
+            place = page[-1][0]
+        fold.flush()
+
+    def verify(self, progress: Progress | None = None) -> list[str]:
+        """Build all views anew beside the live ones, compare them row by row, and return what differs, a line each."""
+        with self._writing() as connection:
+            for projection in self.projections:
+                self._drop(connection, projection, BESIDE)
+                self._create(connection, projection, BESIDE)
+        place = self._follow(self.projections, 0, progress)
+        differences: list[str] = []
+        self.catch_up()
+        with self._turn, self._writing() as connection:
+            live = self.position(connection)
+            self._follow_on(connection, self.projections, place, live)
+            for projection in self.projections:
+                for table in projection.tables:
+                    differences += _compare(connection, table)
+                self._drop(connection, projection, BESIDE)
+        return differences
+
+    def _create(self, connection: Connection, projection: Projection, suffix: str) -> None:
+        for table in projection.tables:
+            copy = table.to_metadata(MetaData(), name=table.name + suffix)
+            connection.execute(CreateTable(copy))
+            for index in copy.indexes:
+                index.name = quoted_name(f"{index.name}_{projection.version}_{token_hex(4)}", None)
+                connection.execute(CreateIndex(index))
+
+    def _drop(self, connection: Connection, projection: Projection, suffix: str) -> None:
+        for table in projection.tables:
+            connection.exec_driver_sql(f"DROP TABLE IF EXISTS {table.name}{suffix}")
+
+    def _swap(self, connection: Connection, projection: Projection) -> None:
+        for table in projection.tables:
+            connection.exec_driver_sql(f"DROP TABLE IF EXISTS {table.name}")
+            connection.exec_driver_sql(f"ALTER TABLE {table.name}{BESIDE} RENAME TO {table.name}")
+
+    def _say_version(self, connection: Connection, projection: Projection) -> None:
+        connection.execute(places.delete().where(places.c.name == projection.name))
+        connection.execute(places.insert().values(name=projection.name, version=projection.version, position=0))
+
+    def _move(self, connection: Connection, to: int) -> None:
+        connection.execute(places.update().where(places.c.name == ALL).values(position=to))
+
+    def close(self) -> None:
+        if "engine" in self.__dict__:
+            self.engine.dispose()
+
+
+def _handlers(
+    projections: Sequence[Projection],
+) -> tuple[dict[str, tuple[Any, ...]], tuple[Any, ...]]:
+    """Return the handlers by topic, and those for every event."""
+    topics = {topic for projection in projections for topic in projection.handlers}
+    by_topic = {topic: tuple(p.handlers[topic] for p in projections if topic in p.handlers) for topic in topics}
+    return by_topic, tuple(p.every for p in projections if p.every is not None)
+
+
+def _compare(connection: Connection, table: Table) -> list[str]:
+    """Return how the rows of a live table differ from those made anew, at most ten lines."""
+    names = [column.name for column in table.columns]
+    columns = ", ".join(connection.dialect.identifier_preparer.quote(name) for name in names)
+    lines = []
+    for here, there, word in (
+        ("", BESIDE, "is in the view but not in the log"),
+        (BESIDE, "", "is missing in the view"),
+    ):
+        rows = connection.exec_driver_sql(
+            f"SELECT {columns} FROM {table.name}{here} EXCEPT SELECT {columns} FROM {table.name}{there} LIMIT 10"
+        )
+        for row in rows:
+            said = dict(zip(names, row, strict=True))
+            key = {name: said[name] for name in (*table.info["key"], "since", "until")}
+            lines.append(f"{table.name}: {key} {word}")
+    return lines
+
+
+__all__ = ["Broken", "Fold", "Progress", "Views"]
