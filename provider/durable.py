@@ -1,0 +1,142 @@
+"""The durable tables: how their databases are opened, and brought to the newest form."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import OperationalError
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_WAIT = 10  # seconds, for a lock that somebody else holds
+
+
+class JournalInUse(Exception):
+    """What was deleted is gone from the tables, but its bytes are still in the journal.
+
+    Somebody was reading for longer than ten seconds. Doing the same again is harmless, and wipes it.
+    """
+
+
+def open_engine(path: Path, *, threads: int = 8) -> Engine:
+    """Make an engine for one SQLite file, for this process and so many threads.
+
+    The file and its missing directories are made for their owner's eyes only. No connection is
+    opened before the first use, so that an engine may be made before a fork and used after it.
+    """
+    _make_private(path)
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)),
+        connect_args={"timeout": _WAIT},
+        pool_size=threads,
+        max_overflow=threads,
+        pool_timeout=_WAIT,
+        hide_parameters=True,  # or an error would carry keys and ciphertexts into the log
+    )
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def file_of(engine: Engine) -> Path:
+    """Return the file that an engine was opened on."""
+    return Path(str(engine.url.database))
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """Open a transaction that writes; it commits at its end, and rolls back if that is an error."""
+    with engine.execution_options(writing=True).begin() as connection:
+        yield connection
+
+
+def wipe_journal(engine: Engine) -> None:
+    """Empty the journal file, which keeps deleted bytes. Raises JournalInUse."""
+    raw = engine.raw_connection()
+    try:
+        busy = raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    finally:
+        raw.close()
+    if busy:
+        raise JournalInUse(f"The journal of {file_of(engine).name} could not be emptied; try again.")
+
+
+def upgrade(engine: Engine, name: str) -> None:
+    """Bring the tables of `vault`, `keys` or `desk` to the newest form; quick if they have it.
+
+    Any number of processes may start at once. No connection stays open, so a fork may follow.
+    """
+    try:
+        if _is_current(engine, name):
+            return
+        path = file_of(engine)
+        # Switching to WAL ignores the busy timeout, so the lock must cover that too.
+        with FileLock(f"{path}.lock", timeout=60, mode=0o600):
+            raw = engine.raw_connection()
+            raw.cursor().execute("PRAGMA journal_mode=WAL")
+            raw.close()
+            if not _is_current(engine, name):
+                _migrate(engine, name)
+    finally:
+        engine.dispose()
+
+
+def newest(name: str) -> str:
+    """Return the last version of a database's tables: the migrations are a line, sorted by name."""
+    return max(file.stem for file in (_MIGRATIONS / name).glob("v*.py"))
+
+
+def _is_current(engine: Engine, name: str) -> bool:
+    with engine.connect() as connection:
+        if connection.scalar(text("PRAGMA journal_mode")) != "wal":
+            return False
+        try:
+            version = connection.scalar(text("SELECT version_num FROM alembic_version"))
+        except OperationalError as error:
+            if "no such table" in str(error.orig):
+                return False
+            raise
+    return bool(version == newest(name))
+
+
+def _migrate(engine: Engine, name: str) -> None:
+    # Importing these costs a quarter of a second, which a start with nothing to do needn't pay.
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("version_locations", str(_MIGRATIONS / name).replace("%", "%%"))
+    with writing(engine) as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _make_private(path: Path) -> None:
+    for directory in reversed([path.parent, *path.parent.parents]):
+        if not directory.exists():
+            directory.mkdir(mode=0o700, exist_ok=True)
+    # SQLite gives its journal files the mode of the database.
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    if path.stat().st_mode & 0o077:
+        path.chmod(0o600)
+
+
+def _prepare(connection: Any, _record: object) -> None:
+    # Python would begin transactions only at the first write; `_begin` does it instead.
+    connection.isolation_level = None
+    for pragma in ("synchronous=FULL", "secure_delete=ON", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    # Who reads first and writes then would be refused if another wrote in between.
+    immediate = connection.get_execution_options().get("writing", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
