@@ -147,9 +147,7 @@ class CredentialPolicy:
         return tuple(source.reference for source in self.sources if source.field == name)
 
 
-def policy_on(
-    policies: Iterable[CredentialPolicy], *, body: str, code: str, on: date
-) -> CredentialPolicy:
+def policy_on(policies: Iterable[CredentialPolicy], *, body: str, code: str, on: date) -> CredentialPolicy:
     """Return the rules for the credential on that day: the first of `policies` that is in force.
 
     The order of `policies` decides, so the institution's overrides come before the catalogue.
@@ -166,9 +164,7 @@ def policy_on(
     )
 
 
-def policy_named(
-    policies: Iterable[CredentialPolicy], *, body: str, code: str, version: str
-) -> CredentialPolicy:
+def policy_named(policies: Iterable[CredentialPolicy], *, body: str, code: str, version: str) -> CredentialPolicy:
     """Return the rules that a decision named by their version, whether still in force or not.
 
     Raises UnknownCredential or UnknownPolicyVersion.
@@ -183,17 +179,13 @@ def policy_named(
     )
 
 
-def _versions(
-    policies: Iterable[CredentialPolicy], *, body: str, code: str
-) -> list[CredentialPolicy]:
+def _versions(policies: Iterable[CredentialPolicy], *, body: str, code: str) -> list[CredentialPolicy]:
     every = tuple(policies)
     versions = [policy for policy in every if (policy.body, policy.code) == (body, code)]
     if not versions:
         known = sorted({policy.code for policy in every if policy.body == body})
         where = f"Known of {body}: {', '.join(known)}." if known else f"No body {body!r} is known."
-        raise UnknownCredential(
-            f"There are no rules for a credential {body}/{code}. {where}", field="code"
-        )
+        raise UnknownCredential(f"There are no rules for a credential {body}/{code}. {where}", field="code")
     return versions
 
 
@@ -205,9 +197,7 @@ def _period(policy: CredentialPolicy) -> str:
 def check_body(body: str) -> None:
     """Refuse a code that stands for no certifying body."""
     if body not in BODIES:
-        raise UnknownBody(
-            f"There is no certifying body {body!r}; known are {', '.join(BODIES)}.", field="body"
-        )
+        raise UnknownBody(f"There is no certifying body {body!r}; known are {', '.join(BODIES)}.", field="body")
 
 
 def check_policy(policy: CredentialPolicy) -> None:
@@ -219,22 +209,19 @@ def check_policy(policy: CredentialPolicy) -> None:
     check_body(policy.body)
     if not _CODE.fullmatch(policy.code):
         raise UnsoundPolicy(
-            f"{policy.code!r} can't be a credential's code: use 1 to 32 capital letters, digits and "
-            "hyphens.",
+            f"{policy.code!r} can't be a credential's code: use 1 to 32 capital letters, digits and hyphens.",
             field="code",
         )
     if not policy.name.strip():
         raise UnsoundPolicy("Say what the credential is called.", field="name")
     if not _VERSION.fullmatch(policy.version):
         raise UnsoundPolicy(
-            f"{policy.version!r} can't name a version: use 1 to 32 letters, digits, dots, hyphens and "
-            "underscores.",
+            f"{policy.version!r} can't name a version: use 1 to 32 letters, digits, dots, hyphens and underscores.",
             field="version",
         )
     if policy.valid_until is not None and policy.valid_until < policy.valid_from:
         raise UnsoundPolicy(
-            f"The rules would end on {policy.valid_until}, before they begin on "
-            f"{policy.valid_from}.",
+            f"The rules would end on {policy.valid_until}, before they begin on {policy.valid_from}.",
             field="valid_until",
         )
     _check_numbers(policy)
@@ -246,8 +233,7 @@ def _check_numbers(policy: CredentialPolicy) -> None:
         value = getattr(policy, name)
         if value is not None and value < 1:
             raise UnsoundPolicy(
-                f"The {name.replace('_', ' ')} can't be {value}; leave them open where the body asks "
-                "for none.",
+                f"The {name.replace('_', ' ')} can't be {value}; leave them open where the body asks for none.",
                 field=name,
             )
     for name in ("renewal_units", "renewal_add_on_units"):
@@ -267,9 +253,7 @@ def _check_numbers(policy: CredentialPolicy) -> None:
 def _check_words(policy: CredentialPolicy) -> None:
     unknown = [each for each in policy.formats if each not in FORMATS]
     if unknown or not policy.formats or len(set(policy.formats)) < len(policy.formats):
-        raise UnsoundPolicy(
-            f"Name at least one format, each once, from: {', '.join(FORMATS)}.", field="formats"
-        )
+        raise UnsoundPolicy(f"Name at least one format, each once, from: {', '.join(FORMATS)}.", field="formats")
     if policy.attendance_rule not in ATTENDANCE_RULES:
         raise UnsoundPolicy(
             f"The attendance rule is one of: {', '.join(ATTENDANCE_RULES)}.",
