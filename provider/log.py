@@ -40,7 +40,7 @@ class KeyReused(Exception):
 
 
 @dataclass(frozen=True)
-class Key:
+class IdempotencyKey:
     """An idempotency key: who said it, what it is, and the fingerprint of the request it came with."""
 
     principal: UUID
@@ -48,7 +48,7 @@ class Key:
     fingerprint: str
 
     @classmethod
-    def of(cls, principal: UUID, key: str, *request: bytes) -> Key:
+    def of(cls, principal: UUID, key: str, *request: bytes) -> IdempotencyKey:
         """Return the key with the SHA-256 of the parts of its request (method, path, body)."""
         digest = hashlib.sha256()
         for part in request:
@@ -120,7 +120,7 @@ class EventLog(Application[UUID]):
         addressed: Aggregate,
         *others: Aggregate,
         asked: Mapping[str, str],
-        key: Key | None = None,
+        key: IdempotencyKey | None = None,
         outcome: str | None = None,
         ids: Sequence[str] = (),
     ) -> Receipt:
@@ -133,7 +133,7 @@ class EventLog(Application[UUID]):
         position = recordings[-1].notification.id
         return Receipt(addressed.id, addressed.version, position, outcome, tuple(ids))
 
-    def answered(self, key: Key) -> Receipt | None:
+    def answered(self, key: IdempotencyKey) -> Receipt | None:
         """Return the receipt that this key was answered with.
 
         :raises KeyReused: when the key came with another request then.
@@ -182,7 +182,7 @@ class Recorder(SQLiteApplicationRecorder):
         c: SQLiteCursor,
         stored_events: Sequence[StoredEvent],
         *,
-        answer: tuple[Key, Receipt] | None = None,
+        answer: tuple[IdempotencyKey, Receipt] | None = None,
         **kwargs: Any,
     ) -> Sequence[int] | None:
         positions = super()._insert_events(c, stored_events, **kwargs) or []
@@ -200,7 +200,7 @@ class Recorder(SQLiteApplicationRecorder):
             )
         return positions
 
-    def answered(self, key: Key) -> Receipt | None:
+    def answered(self, key: IdempotencyKey) -> Receipt | None:
         """Return the receipt given to this key before.
 
         :raises KeyReused: when it was given to another request.
@@ -275,4 +275,4 @@ class Factory(SQLiteFactory):
         return recorder
 
 
-__all__ = ["Entry", "EventLog", "Key", "KeyReused", "NotFound", "Receipt", "Recorder"]
+__all__ = ["Entry", "EventLog", "IdempotencyKey", "KeyReused", "NotFound", "Receipt", "Recorder"]

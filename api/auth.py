@@ -1,0 +1,99 @@
+"""Who asks, and whether they may: bearer tokens, roles, and a trainer's own courses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from flask import current_app, g, request
+from sqlalchemy import Connection
+
+from api.permissions import OF_A_ROLE, PERMISSIONS, allowed
+from api.problems import NotPermitted, NotSignedIn
+from domain.access import Role
+from projections import access, certificates, directory, roster, submission
+from projections.projection import instant
+from provider.log import NotFound
+from provider.office import Office
+from provider.token import digest, looks_like_a_token
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Who is asking: the person, the token, its roles, and what those may do."""
+
+    person: UUID
+    token: UUID
+    roles: frozenset[Role]
+    permissions: frozenset[str]
+
+
+CourseOf = Callable[[Connection, Any], str | None]
+
+COURSE_OF: Mapping[str, CourseOf] = {
+    "course": lambda _, course: str(course),
+    "enrolment": roster.course_of,
+    "number": certificates.course_of,
+    "submission": submission.course_of,
+}
+"""How the course is found to which the thing in a path argument belongs; a trainer reaches only their own."""
+
+
+def admit(permission: str | None, path: Mapping[str, Any]) -> Principal:
+    """Return who asks, when they may do this here.
+
+    :raises NotSignedIn: without a token that is known and in force.
+    :raises NotPermitted: when none of its roles may do this.
+    :raises NotFound: when a trainer asks for something of a course that is not theirs.
+    """
+    principal = identify()
+    if permission is not None and permission not in principal.permissions:
+        roles = " or ".join(role.value for role in OF_A_ROLE[permission])
+        raise NotPermitted(f"This needs the role of a {roles}. Ask an administrator to grant it.")
+    if permission is not None and _own_courses_only(principal, permission):
+        for name, course_of in COURSE_OF.items():
+            if name in path:
+                _must_be_theirs(principal, course_of(g.reading, path[name]))
+    g.principal = principal
+    return principal
+
+
+def identify() -> Principal:
+    """Return whose token the request carries.
+
+    :raises NotSignedIn: when it carries none, or one that is unknown, expired or revoked.
+    """
+    said = request.headers.get("Authorization", "")
+    kind, _, token = said.partition(" ")
+    token = token.strip()
+    if kind.lower() != "bearer" or not token:
+        raise NotSignedIn("Send your API token: `Authorization: Bearer prv_…`.")
+    if not looks_like_a_token(token):
+        raise NotSignedIn("This is not a token of ours; it may have been cut off when it was copied.")
+    office: Office = current_app.extensions["office"]
+    if "reading" not in g:
+        g.reading = office.views.engine.connect()
+    holder = access.holder(g.reading, digest(token))
+    if holder is None:
+        raise NotSignedIn("This token is unknown or was revoked. Ask an administrator for a new one.")
+    if holder.expires_at is not None and holder.expires_at <= instant(office.clock()):
+        raise NotSignedIn("This token has expired. Ask an administrator for a new one.")
+    roles = frozenset(Role(role) for role in holder.roles)
+    return Principal(UUID(holder.person), UUID(holder.token), roles, allowed(roles))
+
+
+def sees_all_courses(principal: Principal, permission: str) -> bool:
+    """Say whether a role other than trainer gives this permission."""
+    return any(permission in PERMISSIONS[role] for role in principal.roles - {Role.TRAINER})
+
+
+def _own_courses_only(principal: Principal, permission: str) -> bool:
+    return not sees_all_courses(principal, permission)
+
+
+def _must_be_theirs(principal: Principal, course: str | None) -> None:
+    # Whether it exists is nothing that another trainer learns here.
+    if course is None or not directory.is_trainer_of(g.reading, principal.person, course):
+        raise NotFound("There is no such thing here.")

@@ -1,0 +1,495 @@
+"""How a route is declared: a command or a query, with its permission, its body and its answer."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import wraps
+from typing import Any, TypeVar
+
+import flask_smorest
+import marshmallow as ma
+import orjson
+from flask import Response, current_app, g, request
+from sqlalchemy import Connection
+from webargs import ValidationError as ArgumentsError
+from webargs.flaskparser import FlaskParser
+
+from api import auth
+from api.fields import Answer, Body, Moment, ReceiptAnswer, Whole
+from api.permissions import OF_A_ROLE
+from api.problems import BadRequest, Invalidated, KeyRequired, NotAcceptable, PreconditionRequired, UnsupportedMediaType
+from domain.refusal import Invalid
+from projections import history
+from provider.log import IdempotencyKey, NotFound, Receipt
+from provider.office import Office
+from provider.work import Act
+
+View = TypeVar("View", bound=Callable[..., Any])
+LARGEST_PAGE = 200
+SKEW = timedelta(minutes=5)
+
+
+class FutureTime(Invalid):
+    """`at` lies in the future."""
+
+
+def office() -> Office:
+    """Return the back office that this process serves."""
+    return current_app.extensions["office"]  # type: ignore[no-any-return]
+
+
+def reading() -> Connection:
+    """Return this request's connection to the views; all of its queries see one state."""
+    if "reading" not in g:
+        g.reading = office().views.engine.connect()
+    return g.reading  # type: ignore[no-any-return]
+
+
+def act() -> Act:
+    """Return who asks, when it happened, and under which conditions, for the command under way."""
+    return g.act  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a query is asked beside its path: as of which position, and which page of a list."""
+
+    at: int | None
+    limit: int
+    after: tuple[Any, ...] | None
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of a list; `next` is the key after which the next page begins, None on the last."""
+
+    items: Sequence[Mapping[str, Any]]
+    next: tuple[Any, ...] | None = None
+
+    @classmethod
+    def of(cls, rows: Sequence[Mapping[str, Any]], limit: int, *key: str) -> Page:
+        """Return the page from `limit + 1` rows at most, with the columns that the list is sorted by."""
+        if len(rows) <= limit:
+            return cls(rows)
+        last = rows[limit - 1]
+        return cls(rows[:limit], tuple(last[name] for name in key))
+
+
+class Parser(FlaskParser):
+    """Reads arguments; unknown members are refused wherever they are."""
+
+    DEFAULT_UNKNOWN_BY_LOCATION = {"json": ma.RAISE, "query": ma.RAISE}
+
+    def handle_error(self, error: ArgumentsError, *_: Any, **__: Any) -> Any:
+        messages = error.messages
+        if isinstance(messages, dict) and set(messages) <= {"json", "query", "form", "files"}:
+            messages = {"_schema": list(messages.values())}
+        raise Invalidated(messages)
+
+    def _handle_invalid_json_error(self, *_: Any, **__: Any) -> Any:
+        raise BadRequest("The body is not JSON: it is cut off, or not in UTF-8, or holds half a character.")
+
+
+class Problem(Answer):
+    """What goes wrong, as in RFC 9457."""
+
+    type = ma.fields.String(required=True)
+    title = ma.fields.String(required=True)
+    status = ma.fields.Integer(required=True)
+    detail = ma.fields.String(required=True)
+    code = ma.fields.String(required=True)
+    request_id = ma.fields.String(required=True)
+    errors = ma.fields.List(ma.fields.Dict())
+
+
+class QueryArguments(ma.Schema):
+    """What every view can be asked."""
+
+    as_of = ma.fields.String(
+        validate=ma.validate.Length(max=40),
+        metadata={"description": "A position, or a time (RFC 3339): the answer is as it was then, in recorded time."},
+    )
+    after = ma.fields.Integer(
+        validate=ma.validate.Range(min=0, max=2**62),
+        metadata={"description": "A position that the answer must have reached, such as a command's X-Position."},
+    )
+
+
+class ListArguments(QueryArguments):
+    """What every list can be asked."""
+
+    limit = ma.fields.Integer(
+        load_default=50,
+        validate=ma.validate.Range(min=1, max=LARGEST_PAGE),
+        metadata={"description": "How many items a page has at the most."},
+    )
+    cursor = ma.fields.String(
+        validate=ma.validate.Length(max=1_000), metadata={"description": "The next page's, from the Link header."}
+    )
+
+
+class Blueprint(flask_smorest.Blueprint):
+    """A noun's routes. Each names its permission, and what it takes and gives."""
+
+    ARGUMENTS_PARSER = Parser()
+
+    def command(
+        self,
+        rule: str,
+        *,
+        permission: str,
+        body: type[Body] = Body,
+        creates: bool = False,
+        versioned: bool = True,
+        keyed: bool | None = None,
+        answer: type[Answer] = ReceiptAnswer,
+        location: str | None = None,
+    ) -> Callable[[View], View]:
+        """Declare a POST that changes something and answers with a receipt.
+
+        A command on an existing thing needs If-Match (`versioned`); one that makes something needs an
+        Idempotency-Key (`creates`, or `keyed` for another that must not happen twice) and answers 201 with the
+        `location` of what it made, where `{id}` stands for its id.
+        """
+        versioned = versioned and not creates
+        needs_key = creates if keyed is None else keyed
+
+        def declare(view: View) -> View:
+            @wraps(view)
+            def carry_out(said: dict[str, Any], /, **path: Any) -> Response:
+                principal = auth.admit(permission, path)
+                g.act = _act(principal, said.pop("at", None), versioned=versioned, needs_key=needs_key)
+                done = view(said, **path)
+                return done if isinstance(done, Response) else receipt(done, creates=creates, location=location)
+
+            carry_out.permission = permission  # type: ignore[attr-defined]
+            parameters = [_header("If-Match", "The version that you have seen, or *.", versioned)] if versioned else []
+            parameters.append(_header("Idempotency-Key", "8 to 255 characters; the same for a retry.", needs_key))
+            documented = self.doc(parameters=parameters, security=[{"token": []}], **_permitted(permission, view))(
+                carry_out
+            )
+            documented = self.arguments(body, required=_needs_a_body(body))(documented)
+            documented = self.alt_response(201 if creates else 200, schema=answer, headers=COMMAND_HEADERS)(documented)
+            statuses = [400, 401, 403, 404, 409, 413, 415, 422, 503, *([412, 428] if versioned else [])]
+            for status in statuses:
+                documented = _problem_response(self, status)(documented)
+            self.route(rule, methods=["POST"])(documented)
+            return view
+
+        return declare
+
+    def query(
+        self,
+        rule: str,
+        *,
+        permission: str | None,
+        answer: type[ma.Schema],
+        arguments: type[ma.Schema] = QueryArguments,
+        table: bool = False,
+        entity: str | None = None,
+    ) -> Callable[[View], View]:
+        """Declare a GET that answers from the views, as of now or of any moment before.
+
+        A list's view returns a `Page`; with `table` it can be had as CSV too. `entity` names the path argument whose
+        stream's version is the ETag; otherwise the ETag stands for the view's position.
+        """
+        listing = issubclass(arguments, ListArguments)
+
+        def declare(view: View) -> View:
+            @wraps(view)
+            def look(asked: dict[str, Any], /, **path: Any) -> Response:
+                form = _negotiated(table=table)
+                _wait_for(asked.pop("after", None))
+                auth.admit(permission, path)
+                position = office().views.position(reading())
+                at, after = _as_of(asked, position, listing=listing)
+                said = view(Asked(at, asked.pop("limit", LARGEST_PAGE), after), **asked, **path)
+                if isinstance(said, Response):
+                    return said
+                response = _page(said, answer, form, at, position) if listing else _whole(said, answer, form)
+                response.headers["X-Position"] = str(position if at is None else at)
+                _tag(response, entity, path, at)
+                return response
+
+            look.permission = permission  # type: ignore[attr-defined]
+            documented = self.doc(
+                **({"security": [{"token": []}], **_permitted(permission, view)} if permission else {"security": []})
+            )(look)
+            documented = self.arguments(arguments, location="query")(documented)
+            schema: Any = answer(many=True) if listing else answer
+            documented = self.alt_response(200, schema=schema, headers=QUERY_HEADERS)(documented)
+            if table:
+                documented = self.alt_response(
+                    200, schema={"type": "string"}, content_type="text/csv", headers=QUERY_HEADERS
+                )(documented)
+            documented = self.alt_response(304, description="It is as you know it.", success=True)(documented)
+            for status in (400, 401, 403, 404, 406, 422, 503) if permission else (400, 404, 406, 422, 503):
+                documented = _problem_response(self, status)(documented)
+            self.route(rule, methods=["GET"])(documented)
+            return view
+
+        return declare
+
+
+def receipt(done: Receipt, *, creates: bool = False, location: str | None = None) -> Response:
+    """Return the answer to a command."""
+    said = {
+        "id": done.id,
+        "version": done.version,
+        "position": done.position,
+        "outcome": done.outcome,
+        "ids": done.ids,
+    }
+    response = Response(orjson.dumps(said), status=201 if creates else 200, mimetype="application/json")
+    response.headers["ETag"] = f'"{done.version}"'
+    if done.position is not None:
+        response.headers["X-Position"] = str(done.position)
+    if done.replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+    if location is not None:
+        response.headers["Location"] = location.replace("{id}", str(done.id))
+    return response
+
+
+def json_answer(said: Any, *, status: int = 200, position: int | None = None) -> Response:
+    """Return any other answer as JSON."""
+    response = Response(orjson.dumps(said), status=status, mimetype="application/json")
+    if position is not None:
+        response.headers["X-Position"] = str(position)
+    return response
+
+
+def _act(principal: auth.Principal, at: datetime | None, *, versioned: bool, needs_key: bool) -> Act:
+    now = office().clock()
+    if at is not None and at > now + SKEW:
+        raise FutureTime("This time lies in the future; say when it happened, or leave it out for now.", field="at")
+    return Act(
+        by=principal.person,
+        now=now,
+        at=now if at is None else min(at, now),
+        channel="api",
+        request=g.request_id,
+        on_behalf_of=None,
+        version=_if_match(required=versioned),
+        key=_idempotency_key(principal, required=needs_key),
+    )
+
+
+def _if_match(*, required: bool) -> int | None:
+    if not required:
+        return None
+    said = request.headers.get("If-Match")
+    if said is None:
+        raise PreconditionRequired(
+            "Say in If-Match which version you have seen (the ETag of the last answer), or * to go ahead anyway."
+        )
+    said = said.strip()
+    if said == "*":
+        return None
+    number = said.strip('"')
+    if not (number.isascii() and number.isdigit() and len(number) < 12 and said == f'"{number}"'):
+        raise BadRequest('If-Match must be a version in quotes, such as "3", or *.')
+    return int(number)
+
+
+def _idempotency_key(principal: auth.Principal, *, required: bool) -> IdempotencyKey | None:
+    said = request.headers.get("Idempotency-Key")
+    if said is None:
+        if required:
+            raise KeyRequired(
+                "Send an Idempotency-Key of 8 to 255 characters, the same one when you send the same request again."
+            )
+        return None
+    key = said.strip().strip('"')
+    if not (8 <= len(key) <= 255 and key.isascii() and key.isprintable()):
+        raise BadRequest("The Idempotency-Key must have 8 to 255 printable ASCII characters.")
+    return IdempotencyKey.of(
+        principal.person, key, request.method.encode(), request.path.encode(), request.get_data(cache=True)
+    )
+
+
+def _negotiated(*, table: bool) -> str:
+    offered = ["application/json", "text/csv"] if table else ["application/json"]
+    if not request.accept_mimetypes:
+        return offered[0]
+    chosen = request.accept_mimetypes.best_match(offered)
+    if chosen is None:
+        raise NotAcceptable(f"This can be had as {' or '.join(offered)}.")
+    return chosen
+
+
+def _wait_for(position: int | None) -> None:
+    """Bring the views to the end of the log; an earlier crash heals here.
+
+    :raises NotFound: when `after` names a position that the log has not reached.
+    """
+    here = office()
+    end = here.log.position()
+    if position is not None and position > end:
+        raise BadRequest(f"`after` names position {position}, but the log ends at {end}.", field="after")
+    here.views.catch_up(end)
+
+
+def _as_of(asked: dict[str, Any], position: int, *, listing: bool) -> tuple[int | None, tuple[Any, ...] | None]:
+    """Return the position that the answer is as of, and where the page begins."""
+    said = asked.pop("as_of", None)
+    at = None if said is None else _position_of(said, position)
+    cursor = asked.pop("cursor", None)
+    if not listing or cursor is None:
+        return at, None
+    pinned, after = _opened(cursor)
+    return pinned, after
+
+
+def _position_of(said: str, position: int) -> int:
+    if said.isascii() and said.isdigit() and len(said) < 19:
+        if int(said) > position:
+            raise BadRequest(f"as_of names position {said}, but the history ends at {position}.", field="as_of")
+        return int(said)
+    try:
+        # A plus sign in a query arrives as a space.
+        moment = Moment().deserialize(said.replace(" ", "+"))
+    except ma.ValidationError:
+        raise BadRequest("as_of must be a position or a time such as 2026-05-04T09:00:00Z.", field="as_of") from None
+    return history.position_at(reading(), moment)
+
+
+def _opened(cursor: str) -> tuple[int | None, tuple[Any, ...]]:
+    try:
+        pinned, after = orjson.loads(base64.urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)))
+        plain = all(part is None or isinstance(part, (str, int)) for part in after)
+        if not plain or not (pinned is None or (isinstance(pinned, int) and 0 <= pinned < 2**62)) or not after:
+            raise ValueError(cursor)
+        if any(isinstance(part, int) and abs(part) >= 2**63 for part in after):
+            raise ValueError(cursor)
+    except (ValueError, TypeError, UnicodeError):
+        raise BadRequest("This cursor is not one of ours; begin again without it.", field="cursor") from None
+    return pinned, tuple(after)
+
+
+def _closed(pinned: int | None, after: tuple[Any, ...]) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps([pinned, list(after)])).decode().rstrip("=")
+
+
+def _page(page: Page, answer: type[ma.Schema], form: str, at: int | None, position: int) -> Response:
+    response = _table(page.items, answer) if form == "text/csv" else json_answer(page.items)
+    response.headers["Vary"] = "Accept"
+    if page.next is not None:
+        cursor = _closed(position if at is None else at, page.next)
+        said = request.args.to_dict()
+        said.pop("as_of", None)
+        said["cursor"] = cursor
+        query = "&".join(f"{name}={value}" for name, value in said.items())
+        response.headers["Link"] = f'<{request.path}?{query}>; rel="next"'
+    return response
+
+
+def _whole(said: Mapping[str, Any], answer: type[ma.Schema], form: str) -> Response:
+    if form == "text/csv":
+        response = _table(said["items"], _items_schema(answer))
+        response.headers["Vary"] = "Accept"
+        return response
+    return json_answer(said)
+
+
+def _items_schema(answer: type[ma.Schema]) -> type[ma.Schema]:
+    inner: Any = answer().fields["items"]
+    return type(inner.inner.schema)
+
+
+def _table(items: Sequence[Mapping[str, Any]], answer: type[ma.Schema]) -> Response:
+    """Return the items as CSV; text that a spreadsheet would take for a formula gets an apostrophe."""
+    columns = list(answer().fields)
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(columns)
+    for item in items:
+        writer.writerow([cell(item.get(name)) for name in columns])
+    response = Response("\ufeff" + out.getvalue(), mimetype="text/csv")
+    response.headers["Content-Disposition"] = "attachment"
+    return response
+
+
+def cell(value: Any) -> str | int:
+    """Return a value as a cell of a table; a text that begins like a formula is neutralised."""
+    if value is None:
+        return ""
+    if value is True or value is False:
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return value
+    said = value if isinstance(value, str) else orjson.dumps(value).decode()
+    return "'" + said if said[:1] in ("=", "+", "-", "@", "\t", "\r") else said
+
+
+def _tag(response: Response, entity: str | None, path: dict[str, Any], at: int | None) -> None:
+    response.headers["Cache-Control"] = "private, no-cache"
+    if entity is not None:
+        version = history.version_of(reading(), path[entity], at=at)
+        if version is None:
+            raise NotFound("There is no such thing here.")
+        response.headers["ETag"] = f'"{version}"'
+        return
+    digest = hashlib.blake2s(response.get_data(), digest_size=12).hexdigest()
+    response.set_etag(digest, weak=True)
+    response.make_conditional(request)
+
+
+COMMAND_HEADERS = {
+    "ETag": {"schema": {"type": "string"}, "description": "The version now."},
+    "X-Position": {"schema": {"type": "integer"}, "description": "The last event recorded."},
+}
+QUERY_HEADERS = {
+    "ETag": {"schema": {"type": "string"}},
+    "X-Position": {"schema": {"type": "integer"}, "description": "The position that the answer is as of."},
+}
+
+
+def _header(name: str, description: str, required: bool) -> dict[str, Any]:
+    return {
+        "in": "header",
+        "name": name,
+        "required": required,
+        "description": description,
+        "schema": {"type": "string"},
+    }
+
+
+def _permitted(permission: str, view: Callable[..., Any]) -> dict[str, str]:
+    roles = ", ".join(role.value for role in OF_A_ROLE[permission])
+    summary = (view.__doc__ or "").strip().split("\n")[0]
+    return {
+        "summary": summary,
+        "description": f"{(view.__doc__ or '').strip()}\n\nPermission: `{permission}` ({roles}).",
+    }
+
+
+def _needs_a_body(body: type[Body]) -> bool:
+    return any(field.required for field in body().fields.values())
+
+
+def _problem_response(blueprint: Blueprint, status: int) -> Callable[[Any], Any]:
+    return blueprint.alt_response(status, schema=Problem, content_type="application/problem+json")  # type: ignore[no-any-return]
+
+
+def require_json() -> None:
+    """Refuse a body that is not JSON, before it is taken for an empty one.
+
+    :raises UnsupportedMediaType: for any other type of body.
+    """
+    if request.method == "POST" and (request.content_length or 0) > 0 and not request.is_json:
+        allowed = getattr(current_app.view_functions.get(request.endpoint or ""), "media_types", ())
+        if request.mimetype not in allowed:
+            raise UnsupportedMediaType(f"Send {' or '.join(allowed or ('application/json',))}.")
+
+
+__all__ = [
+    "Asked", "Blueprint", "ListArguments", "Page", "Problem", "QueryArguments", "Whole", "act", "json_answer", "office",
+    "reading", "receipt", "require_json",
+]  # fmt: skip

@@ -1,0 +1,62 @@
+"""The composition root: one institution's back office, ready to be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import cached_property
+from uuid import UUID
+
+from projections.projection import Projection
+from provider.desk import Desk
+from provider.keys import Keys
+from provider.locks import Locks
+from provider.log import EventLog
+from provider.settings import Settings
+from provider.vault import Vault
+from provider.views import Views
+
+Clock = Callable[[], datetime]
+
+
+class NotFounded(Exception):
+    """The data directory holds no institution yet."""
+
+
+def utc_now() -> datetime:
+    """Return the time, aware and in UTC."""
+    return datetime.now(UTC)
+
+
+class Office:
+    """Everything that runs for one institution. Make it after a fork, never before."""
+
+    def __init__(self, settings: Settings, projections: Sequence[Projection], clock: Clock = utc_now) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.log = EventLog(settings.data / "events.sqlite")
+        self.keys = Keys.open(settings.keys)
+        self.vault = Vault.open(settings.data, self.keys)
+        self.desk = Desk.open(settings.data, self.keys)
+        self.locks = Locks(settings.data / "locks")
+        self.views = Views(settings.data / "views.sqlite", self.log, projections)
+        self.views.open()
+        self.views.catch_up()
+
+    @cached_property
+    def institution(self) -> UUID:
+        """The id of the institution whose back office this is.
+
+        :raises NotFounded: before `provider init`.
+        """
+        first = self.log.entries.page(0, 1)
+        if not first:
+            raise NotFounded("There is no institution here yet. Run `provider init` first.")
+        return UUID(first[0][1])
+
+    def close(self) -> None:
+        """Let go of all files."""
+        self.views.close()
+        self.log.close()
+        for store in (self.vault, self.desk, self.keys):
+            store.close()

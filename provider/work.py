@@ -1,0 +1,220 @@
+"""How a command is carried out: looked up, decided, recorded, and decided again when somebody else was first."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import wraps
+from random import random
+from time import sleep
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypedDict, TypeVar, overload
+from uuid import UUID, uuid4
+
+from eventsourcing.persistence import IntegrityError
+from sqlalchemy import Connection
+
+from domain.aggregate import Aggregate
+from domain.private import Private
+from provider.log import IdempotencyKey, NotFound, Receipt
+
+if TYPE_CHECKING:
+    from provider.office import Office
+
+LOGGER = logging.getLogger(__name__)
+Said = ParamSpec("Said")
+Kind = TypeVar("Kind", bound=Aggregate)
+ATTEMPTS = 12
+
+
+class Stale(Exception):
+    """The thing has another version than the one the caller had seen."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"Somebody changed this in the meantime: it is at version {version} now. Load it again.")
+        self.version = version
+
+
+class Busy(Exception):
+    """Too many people are changing the same thing at once."""
+
+
+@dataclass(frozen=True)
+class Act:
+    """Who asks for a command, when it happened, by which channel and request, and under which conditions.
+
+    `version` is the one the caller has seen (If-Match), of the addressed aggregate only. `now` is when the request
+    came in, `at` when the thing happened, both aware UTC.
+    """
+
+    by: UUID
+    now: datetime
+    at: datetime
+    channel: str = "api"
+    request: str = ""
+    on_behalf_of: UUID | None = None
+    version: int | None = None
+    key: IdempotencyKey | None = None
+
+
+class By(TypedDict):
+    """The part of an act that every method of an aggregate takes."""
+
+    by: UUID
+    at: datetime
+
+
+class Work:
+    """One command under way: what its function may use.
+
+    Private values are sealed, and new ids drawn, once for all attempts.
+    """
+
+    def __init__(self, office: Office, act: Act) -> None:
+        self.office = office
+        self.act = act
+        self._sealed: dict[tuple[UUID, str], Private] = {}
+        self._ids: list[UUID] = []
+        self._drawn = 0
+        self._reading: Connection | None = None
+
+    @property
+    def by(self) -> By:
+        """Who did it and when it happened, to be passed on: `enrolment.withdraw(..., **work.by)`."""
+        return {"by": self.act.by, "at": self.act.at}
+
+    @property
+    def on_behalf_of(self) -> UUID | None:
+        """Whom the actor stood in for, where that was said."""
+        return self.act.on_behalf_of
+
+    @property
+    def read(self) -> Connection:
+        """A connection to the views, for what is read without a lock."""
+        if self._reading is None:
+            self._reading = self.office.views.engine.connect()
+        return self._reading
+
+    def get(self, kind: type[Kind], stream: UUID) -> Kind:
+        """Return an aggregate.
+
+        :raises NotFound: when there is none of this kind under that id.
+        """
+        return self.office.log.get(kind, stream)
+
+    def find(self, kind: type[Kind], stream: UUID) -> Kind | None:
+        """Return an aggregate, or None where there is none yet."""
+        return self.office.log.find(kind, stream)
+
+    def addressed(self, kind: type[Kind], stream: UUID) -> Kind:
+        """Return the aggregate that the command is about; its version must be the one the caller has seen.
+
+        :raises NotFound: when there is none of this kind under that id.
+        :raises Stale: when If-Match named another version.
+        """
+        found = self.get(kind, stream)
+        if self.act.version is not None and found.version != self.act.version:
+            raise Stale(found.version)
+        return found
+
+    @overload
+    def seal(self, owner: UUID, value: str) -> Private: ...
+    @overload
+    def seal(self, owner: UUID, value: str | None) -> Private | None: ...
+    def seal(self, owner: UUID, value: str | None) -> Private | None:
+        """Put a private value into the vault under its owner's key, and return its handle."""
+        if value is None:
+            return None
+        if (owner, value) not in self._sealed:
+            self._sealed[owner, value] = self.office.vault.seal(owner, value)
+        return self._sealed[owner, value]
+
+    def seal_all(self, owner: UUID, *values: str | None) -> list[Private | None]:
+        """Put several values of one owner into the vault in one go."""
+        missing = list({v: None for v in values if v is not None and (owner, v) not in self._sealed})
+        if missing:
+            handles = self.office.vault.seal_many([(owner, value) for value in missing])
+            self._sealed.update({(owner, value): handle for value, handle in zip(missing, handles, strict=True)})
+        return [None if v is None else self._sealed[owner, v] for v in values]
+
+    def note(self, text: str | None) -> Private | None:
+        """Seal free text that is about no one person, under the institution's key."""
+        return None if text is None else self.seal(self.office.institution, text)
+
+    def new_id(self) -> UUID:
+        """Draw a random id: the same one in each attempt."""
+        if self._drawn == len(self._ids):
+            self._ids.append(uuid4())
+        self._drawn += 1
+        return self._ids[self._drawn - 1]
+
+    @contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        """Hold the lock of a hot stream; take it before loading."""
+        with self.office.locks.hold(name):
+            yield
+
+    def record(
+        self, addressed: Aggregate, *others: Aggregate, outcome: str | None = None, ids: Sequence[object] = ()
+    ) -> Receipt:
+        """Save all of these together with the answer to the idempotency key, or nothing at all."""
+        return self.office.log.record(
+            addressed,
+            *others,
+            asked={"id": self.act.request, "channel": self.act.channel},
+            key=self.act.key,
+            outcome=outcome,
+            ids=[str(each) for each in ids],
+        )
+
+    def again(self) -> None:
+        """Forget what was read, for another attempt."""
+        self._drawn = 0
+        if self._reading is not None:
+            self._reading.close()
+            self._reading = None
+
+
+def command(
+    function: Callable[Concatenate[Work, Said], Receipt],
+) -> Callable[Concatenate[Office, Act, Said], Receipt]:
+    """Make a command of a function that loads, decides and records.
+
+    A used idempotency key is answered before each attempt; a version conflict decides again; the views catch up
+    afterwards, and their failure never fails what is recorded.
+
+    :raises Busy: when somebody else was first each time.
+    """
+
+    @wraps(function)
+    def carry_out(office: Office, act: Act, *args: Said.args, **said: Said.kwargs) -> Receipt:
+        work = Work(office, act)
+        for attempt in range(ATTEMPTS):
+            try:
+                if act.key is not None and (receipt := office.log.answered(act.key)) is not None:
+                    return receipt
+                receipt = function(work, *args, **said)
+            except IntegrityError:
+                sleep(random() * attempt / 100)  # noqa: S311
+            else:
+                _catch_up(office, receipt)
+                return receipt
+            finally:
+                work.again()
+        raise Busy("Too many people are changing this at once. Please try again in a moment.")
+
+    return carry_out  # type: ignore[return-value]
+
+
+def _catch_up(office: Office, receipt: Receipt) -> None:
+    if receipt.position is None:
+        return
+    try:
+        office.views.catch_up(receipt.position)
+    except Exception:
+        LOGGER.exception("the views could not catch up; the next request will try again")
+
+
+__all__ = ["Act", "Busy", "By", "NotFound", "Receipt", "Stale", "Work", "command"]
