@@ -200,3 +200,8 @@ def test_pspo_does_not_expire_as_far_as_anybody_says() -> None:
     assert policy.validity_months is None
     assert policy.references("validity_months") != ()
     assert not policy.confirmed("validity_months")
+
+
+def test_the_hours_are_open_again_since_the_contact_time_of_2025() -> None:
+    assert on("SA/A-CSM", date(2024, 12, 31)).confirmed("scheduled_minutes")
+    assert not on("SA/A-CSM", date(2025, 1, 1)).confirmed("scheduled_minutes")
