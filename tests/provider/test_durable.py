@@ -1,0 +1,190 @@
+"""The durable databases: private files, and tables that come to their newest form by themselves."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+import provider.durable
+from provider.desk import DESK_TABLES
+from provider.durable import newest, open_engine, upgrade, wipe_journal, writing
+from provider.keys import KEYS_TABLES
+from provider.vault import VAULT_TABLES
+
+TABLES = {"vault": VAULT_TABLES, "keys": KEYS_TABLES, "desk": DESK_TABLES}
+
+
+def upgraded(file: Path, name: str) -> str:
+    """Upgrade as a starting process does."""
+    upgrade(open_engine(file), name)
+    return "done"
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_migrations_make_exactly_the_tables_that_the_code_uses(tmp_path, name):
+    engine = open_engine(tmp_path / "x.sqlite")
+
+    upgrade(engine, name)
+    upgrade(engine, name)
+
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), TABLES[name]) == []
+    engine.dispose()
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_migrations_are_one_line_and_the_last_by_name_is_the_newest(name):
+    config = Config()
+    directory = Path(provider.durable.__file__).parent / "migrations"
+    config.set_main_option("script_location", str(directory))
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("version_locations", str(directory / name))
+    scripts = ScriptDirectory.from_config(config)
+
+    revisions = list(scripts.walk_revisions())
+
+    assert scripts.get_heads() == [newest(name)]
+    assert len(revisions) == len(list((directory / name).glob("v*.py")))
+
+
+def test_four_processes_that_start_at_once_make_the_tables_once(tmp_path):
+    names = list(TABLES) * 2
+    with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as processes:
+        starts = [
+            processes.submit(upgraded, tmp_path / str(place) / "x.sqlite", name)
+            for place, name in enumerate(names)
+            for _ in range(4)
+        ]
+        assert [start.result() for start in starts] == ["done"] * 24
+    for place, name in enumerate(names):
+        engine = open_engine(tmp_path / str(place) / "x.sqlite")
+        with engine.connect() as connection:
+            versions = list(connection.scalars(text("SELECT version_num FROM alembic_version")))
+        engine.dispose()
+        assert versions == [newest(name)]
+
+
+def test_a_start_with_nothing_to_do_does_not_pay_for_alembic(tmp_path):
+    upgraded(tmp_path / "x.sqlite", "keys")
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from provider.durable import open_engine, upgrade\n"
+        "upgrade(open_engine(Path(sys.argv[1])), 'keys')\n"
+        "sys.exit('alembic' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path / "x.sqlite")], check=False)
+    assert done.returncode == 0
+
+
+def test_a_migration_that_fails_leaves_nothing_behind(tmp_path):
+    engine = open_engine(tmp_path / "x.sqlite")
+    with writing(engine) as connection:
+        connection.exec_driver_sql("CREATE TABLE erasures (x)")
+
+    with pytest.raises(OperationalError):
+        upgrade(engine, "keys")
+
+    with engine.connect() as connection:
+        tables = set(connection.scalars(text("SELECT name FROM sqlite_master WHERE type='table'")))
+    engine.dispose()
+    assert tables == {"erasures"}
+
+
+def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path):
+    (tmp_path / "x.sqlite").write_bytes(b"this is a text, and not a database " * 100)
+    with pytest.raises(Exception, match="not a database"):
+        upgraded(tmp_path / "x.sqlite", "keys")
+
+
+def test_files_and_directories_are_for_their_owner_only(tmp_path):
+    file = tmp_path / "a" / "b" / "x.sqlite"
+    engine = open_engine(file)
+    upgrade(engine, "desk")
+    with writing(engine) as connection:
+        connection.exec_driver_sql("DELETE FROM staged_imports")
+        made = {each.name: each.stat().st_mode & 0o777 for each in file.parent.iterdir()}
+
+    assert made == dict.fromkeys(("x.sqlite", "x.sqlite-wal", "x.sqlite-shm", "x.sqlite.lock"), 0o600)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o700
+    engine.dispose()
+
+
+def test_a_database_that_others_could_read_is_closed_to_them(tmp_path):
+    file = tmp_path / "x.sqlite"
+    file.touch(mode=0o644)
+    file.chmod(0o644)
+    open_engine(file)
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_every_connection_is_durable_and_wipes_what_it_deletes(tmp_path):
+    engine = open_engine(tmp_path / "x.sqlite")
+    upgrade(engine, "vault")
+    expected = {
+        "journal_mode": "wal",
+        "synchronous": 2,
+        "secure_delete": 1,
+        "foreign_keys": 1,
+        "busy_timeout": 10_000,
+    }
+    with engine.connect() as first, engine.connect() as second:
+        for connection in (first, second):
+            found = {name: connection.scalar(text(f"PRAGMA {name}")) for name in expected}
+            assert found == expected
+    engine.dispose()
+
+
+def test_a_transaction_that_reads_and_then_writes_never_finds_that_another_wrote(tmp_path):
+    engine = open_engine(tmp_path / "x.sqlite")
+    upgrade(engine, "keys")
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
+        jobs = [processes.submit(counted_up, tmp_path / "x.sqlite", 100) for _ in range(2)]
+        for job in jobs:
+            job.result()
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT count FROM erasures")) == 200
+    engine.dispose()
+
+
+def counted_up(file: Path, times: int) -> None:
+    """Read and then write, in one transaction, so many times."""
+    engine = open_engine(file)
+    for _ in range(times):
+        with writing(engine) as connection:
+            count = connection.scalar(text("SELECT count FROM erasures"))
+            connection.execute(text("UPDATE erasures SET count = :new"), {"new": count + 1})
+    engine.dispose()
+
+
+def test_an_emptied_journal_has_no_bytes(tmp_path):
+    engine = open_engine(tmp_path / "x.sqlite")
+    upgrade(engine, "keys")
+    with engine.connect(), writing(engine) as connection:
+        connection.exec_driver_sql("UPDATE erasures SET count = 5")
+    journal = tmp_path / "x.sqlite-wal"
+    assert journal.stat().st_size > 0
+    wipe_journal(engine)
+    assert journal.stat().st_size == 0
+    engine.dispose()
+
+
+def test_an_error_of_the_database_does_not_carry_the_values(tmp_path):
+    engine = open_engine(tmp_path / "x.sqlite")
+    upgrade(engine, "vault")
+    insert = text("INSERT INTO private_values (commitment, sealed) VALUES ('c', :sealed)")
+    with pytest.raises(IntegrityError) as raised, writing(engine) as connection:
+        connection.execute(insert, {"sealed": "Ada Lovelace"})
+    assert "Ada" not in str(raised.value)
+    engine.dispose()
