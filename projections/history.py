@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import Connection, func, select
@@ -31,11 +32,11 @@ history = Projection("history", version=1, tables=(entries, subjects))
 
 
 @lru_cache(maxsize=1024)
-def _ids_in(kind: type[Any]) -> tuple[str, ...]:
-    """Return the fields of an event that name a thing or a person, other than who did it."""
+def _ids_in(kind: Callable[..., Any]) -> tuple[str, ...]:
+    """Return the fields of a class of events that name a thing or a person, other than who did it."""
     return tuple(
         field.name
-        for field in fields(kind)
+        for field in fields(cast(Any, kind))
         if field.type in ("UUID", "UUID | None", UUID) and field.name not in ("originator_id", "by")
     )
 

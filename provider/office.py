@@ -9,6 +9,7 @@ from uuid import UUID
 
 from projections.projection import Projection
 from provider.desk import Desk
+from provider.durable import open_engine, upgrade
 from provider.keys import Keys
 from provider.locks import Locks
 from provider.log import EventLog
@@ -34,14 +35,27 @@ class Office:
     def __init__(self, settings: Settings, projections: Sequence[Projection], clock: Clock = utc_now) -> None:
         self.settings = settings
         self.clock = clock
-        self.log = EventLog(settings.data / "events.sqlite")
-        self.keys = Keys.open(settings.keys)
-        self.vault = Vault.open(settings.data, self.keys)
-        self.desk = Desk.open(settings.data, self.keys)
+        self._engines = {
+            name: open_engine(settings.store(name), threads=settings.threads) for name in ("vault", "keys", "desk")
+        }
+        for name, engine in self._engines.items():
+            upgrade(engine, name)
+        self.log = EventLog(settings.store("events"))
+        self.keys = Keys(self._engines["keys"], clock=self._seconds)
+        self.vault = Vault(self._engines["vault"], self.keys, clock=self._seconds)
+        self.desk = Desk(self._engines["desk"], self.keys, clock=self._seconds)
         self.locks = Locks(settings.data / "locks")
-        self.views = Views(settings.data / "views.sqlite", self.log, projections)
+        self.views = Views(settings.store("views"), self.log, projections)
         self.views.open()
         self.views.catch_up()
+
+    def _seconds(self) -> float:
+        return self.clock().timestamp()
+
+    @property
+    def founded(self) -> bool:
+        """Whether there is an institution yet."""
+        return self.log.position() > 0
 
     @cached_property
     def institution(self) -> UUID:
@@ -58,5 +72,5 @@ class Office:
         """Let go of all files."""
         self.views.close()
         self.log.close()
-        for store in (self.vault, self.desk, self.keys):
-            store.close()
+        for engine in self._engines.values():
+            engine.dispose()

@@ -1,0 +1,23 @@
+"""Which views there are, and how the back office is opened."""
+
+from __future__ import annotations
+
+from projections.access import access
+from projections.certificates import certificates
+from projections.completion import completion
+from projections.courses import courses
+from projections.directory import directory
+from projections.discrepancies import discrepancies
+from projections.roster import roster
+from projections.submission import submission
+
+from projections.history import history
+from provider.office import Clock, Office, utc_now
+from provider.settings import Settings
+
+PROJECTIONS = (access, directory, courses, roster, completion, certificates, submission, discrepancies, history)
+
+
+def bootstrap(settings: Settings, clock: Clock = utc_now) -> Office:
+    """Open the back office of one institution, as the settings say."""
+    return Office(settings, PROJECTIONS, clock)

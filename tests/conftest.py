@@ -1,0 +1,185 @@
+"""A real back office on real files for each test, with a clock that the test moves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from domain.access import Role
+from provider.office import Office
+from provider.settings import Settings
+from provider.work import Act
+
+START = datetime(2026, 5, 4, 6, 0, tzinfo=UTC)
+
+
+class Clock:
+    """A clock that stands until it is moved."""
+
+    def __init__(self, now: datetime = START) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def move(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+    def set(self, to: datetime) -> None:
+        self.now = to
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings.read({"PROVIDER_DATA": str(tmp_path / "data")})
+
+
+@pytest.fixture
+def empty_office(settings: Settings, clock: Clock) -> Iterator[Office]:
+    """A back office in which nothing has happened."""
+    from provider.bootstrap import bootstrap
+
+    office = bootstrap(settings, clock)
+    yield office
+    office.close()
+
+
+@pytest.fixture
+def founded(empty_office: Office) -> tuple[Office, UUID, str]:
+    """A back office with an institution and its first administrator: the office, that person, their token."""
+    from provider.commands import institution
+
+    receipt, token = institution.found(
+        empty_office,
+        name="Agile Academy Zürich",
+        zone="Europe/Zurich",
+        given="Ada",
+        family="Admin",
+        email="ada@academy.example",
+    )
+    return empty_office, UUID(receipt.ids[0]), token
+
+
+@pytest.fixture
+def office(founded: tuple[Office, UUID, str]) -> Office:
+    """A back office with an institution in Zurich and its first administrator."""
+    return founded[0]
+
+
+@pytest.fixture
+def admin(founded: tuple[Office, UUID, str]) -> UUID:
+    """The first administrator's person id."""
+    return founded[1]
+
+
+@pytest.fixture
+def act(office: Office, admin: UUID, clock: Clock) -> Callable[..., Act]:
+    """Make an act: `act()` by the administrator now, `act(by=..., at=..., version=..., key=...)` otherwise."""
+
+    def make(**said: Any) -> Act:
+        said.setdefault("by", admin)
+        said.setdefault("now", clock())
+        said.setdefault("at", said["now"])
+        return Act(channel="test", request=uuid4().hex, **said)
+
+    return make
+
+
+@pytest.fixture
+def person(office: Office, act: Callable[..., Act]) -> Callable[..., UUID]:
+    """Register somebody: `person("Grace", "Hopper", "grace@example.org")` returns their id."""
+    from provider.commands import people
+
+    def register(given: str | None, family: str | None, email: str | None = None, **said: Any) -> UUID:
+        return people.register(office, act(), given=given, family=family, email=email, **said).id
+
+    return register
+
+
+@pytest.fixture
+def token_of(office: Office, act: Callable[..., Act]) -> Callable[..., str]:
+    """Grant somebody roles and return a token for them: `token_of(person, Role.REGISTRAR)`."""
+    from provider.commands import access
+
+    def issue(holder: UUID, *roles: Role) -> str:
+        for role in roles:
+            access.grant(office, act(), person=holder, role=role)
+        return access.issue_token(office, act(), person=holder, roles=roles, label="test")[1]
+
+    return issue
+
+
+@pytest.fixture
+def app(office: Office) -> Flask:
+    from api.app import create_app
+
+    app = create_app(office)
+    app.testing = True
+    return app
+
+
+class Caller:
+    """A client of the API with a token: sends JSON, an Idempotency-Key where one is needed, and If-Match."""
+
+    def __init__(self, client: FlaskClient, token: str | None) -> None:
+        self.client = client
+        self.token = token
+
+    def get(self, path: str, **said: Any) -> Any:
+        return self.client.get(path, headers=self._headers(said.pop("headers", {})), **said)
+
+    def post(self, path: str, body: Any = None, *, version: int | str | None = "*", **said: Any) -> Any:
+        """Send a command; `version` is a number, "*", or None to leave If-Match out; `key=None` leaves the key out."""
+        headers = self._headers(said.pop("headers", {}))
+        if version is not None:
+            headers.setdefault("If-Match", version if version == "*" else f'"{version}"')
+        if (key := said.pop("key", uuid4().hex)) is not None:
+            headers.setdefault("Idempotency-Key", key)
+        return self.client.post(path, json={} if body is None else body, headers=headers, **said)
+
+    def _headers(self, said: dict[str, str]) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}", **said} if self.token else dict(said)
+
+
+@pytest.fixture
+def caller(app: Flask) -> Callable[[str | None], Caller]:
+    """Make a caller with a token: `caller(token).get("/v1/courses")`."""
+
+    def make(token: str | None) -> Caller:
+        return Caller(app.test_client(), token)
+
+    return make
+
+
+@pytest.fixture
+def admin_caller(caller: Callable[[str | None], Caller], founded: tuple[Office, UUID, str]) -> Caller:
+    return caller(founded[2])
+
+
+@pytest.fixture
+def registrar(person: Callable[..., UUID]) -> UUID:
+    return person("Rita", "Registrar", "rita@academy.example")
+
+
+@pytest.fixture
+def registrar_caller(caller: Callable[[str | None], Caller], registrar: UUID, token_of: Callable[..., str]) -> Caller:
+    return caller(token_of(registrar, Role.REGISTRAR))
+
+
+@pytest.fixture
+def auditor_caller(
+    caller: Callable[[str | None], Caller], person: Callable[..., UUID], token_of: Callable[..., str]
+) -> Caller:
+    return caller(token_of(person("Otto", "Auditor"), Role.AUDITOR))
