@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Hashable
 from dataclasses import fields
 from datetime import datetime
 from functools import lru_cache
@@ -32,7 +32,7 @@ history = Projection("history", version=1, tables=(entries, subjects))
 
 
 @lru_cache(maxsize=1024)
-def _ids_in(kind: Callable[..., Any]) -> tuple[str, ...]:
+def _ids_in(kind: Hashable) -> tuple[str, ...]:
     """Return the fields of a class of events that name a thing or a person, other than who did it."""
     return tuple(
         field.name
