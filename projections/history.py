@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import fields
 from datetime import datetime
-from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, func, select
@@ -31,14 +29,18 @@ subjects = view_table("history_subjects", uid("subject"), number("position"), ke
 history = Projection("history", version=1, tables=(entries, subjects))
 
 
-@lru_cache(maxsize=1024)
-def _ids_in(kind: Hashable) -> tuple[str, ...]:
+_NAMED: dict[type[Any], tuple[str, ...]] = {}
+
+
+def _ids_in(kind: type[Any]) -> tuple[str, ...]:
     """Return the fields of a class of events that name a thing or a person, other than who did it."""
-    return tuple(
-        field.name
-        for field in fields(cast(Any, kind))
-        if field.type in ("UUID", "UUID | None", UUID) and field.name not in ("originator_id", "by")
-    )
+    if kind not in _NAMED:
+        _NAMED[kind] = tuple(
+            field.name
+            for field in fields(kind)
+            if field.type in ("UUID", "UUID | None") and field.name not in ("originator_id", "by")
+        )
+    return _NAMED[kind]
 
 
 @history.on_every
