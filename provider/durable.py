@@ -81,8 +81,7 @@ def upgrade(engine: Engine, name: str) -> None:
             raw = engine.raw_connection()
             raw.cursor().execute("PRAGMA journal_mode=WAL")
             raw.close()
-            if not _is_current(engine, name):
-                _migrate(engine, name)
+            _migrate(engine, name)
     finally:
         engine.dispose()
 

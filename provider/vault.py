@@ -196,7 +196,7 @@ def _unseal(handle: Private, owner: UUID, key: Key, sealed: bytes) -> Opening:
     plain = key.open(sealed, _context(owner, handle))
     opening = Opening(plain[:_SALT], plain[_SALT:])
     # The cipher alone would let who has the key put another value behind the same handle.
-    if key.owner != owner or commitment(opening) != handle:
+    if commitment(opening) != handle:
         raise Damaged(f"The value behind {handle} is not the one that was sealed.")
     return opening
 
