@@ -11,7 +11,10 @@ from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
 from domain.aggregate import Aggregate, AggregateCreated
+from domain.credential import check_body
+from domain.person import must_say_why
 from domain.refusal import Invalid, Refused
+from domain.schedule import zone_named
 
 TRAINERS = UUID("9e10c905-0e89-4691-88a5-d922055e566e")
 
@@ -41,7 +44,7 @@ class AuthorisationOver(Refused):
 
 
 class AuthorisationUnproven(Invalid):
-    """An authorisation lacks its body, its credential or its evidence."""
+    """An authorisation lacks its credential or its evidence."""
 
 
 class AuthorisationDates(Invalid):
@@ -50,14 +53,6 @@ class AuthorisationDates(Invalid):
 
 class ImpossibleSlot(Invalid):
     """A slot ends before it starts, has no zone, or repeats the number of another."""
-
-
-class UnknownZone(Invalid):
-    """No such time zone."""
-
-
-class ReasonMissing(Invalid):
-    """What undoes something must say why."""
 
 
 class Authority(StrEnum):
@@ -75,9 +70,7 @@ class Role(StrEnum):
 
     def allowed_by(self, authority: Authority | None) -> bool:
         """Tell whether somebody of this authority (or of none) may have this role."""
-        return authority is Authority.LEAD or (
-            self is Role.CO_TRAINER and authority is Authority.CANDIDATE
-        )
+        return authority is Authority.LEAD or (self is Role.CO_TRAINER and authority is Authority.CANDIDATE)
 
 
 @dataclass(frozen=True)
@@ -153,9 +146,7 @@ class Trainer(Aggregate):
         self.bookings: dict[UUID, Booking] = {}
 
     @classmethod
-    def register(
-        cls, *, person: UUID, by: UUID, at: datetime, on_behalf_of: UUID | None = None
-    ) -> Trainer:
+    def register(cls, *, person: UUID, by: UUID, at: datetime, on_behalf_of: UUID | None = None) -> Trainer:
         return cls._create(cls.Registered, person=person, by=by, at=at, on_behalf_of=on_behalf_of)
 
     def authority_on(self, body: str, code: str, on: date) -> Authority | None:
@@ -163,8 +154,7 @@ class Trainer(Aggregate):
         held = {
             authorisation.role
             for authorisation in self.authorisations.values()
-            if (authorisation.body, authorisation.code) == (body, code)
-            and authorisation.holds_on(on)
+            if (authorisation.body, authorisation.code) == (body, code) and authorisation.holds_on(on)
         }
         return next((authority for authority in Authority if authority in held), None)
 
@@ -174,9 +164,7 @@ class Trainer(Aggregate):
         A booking is made with authority; a body may take it away later, which no rule of ours can
         refuse. Then somebody has to replace the trainer.
         """
-        return tuple(
-            course for course, booking in self.bookings.items() if self._days_without(booking)
-        )
+        return tuple(course for course, booking in self.bookings.items() if self._days_without(booking))
 
     def authorise(
         self,
@@ -193,14 +181,16 @@ class Trainer(Aggregate):
     ) -> int:
         """Record an authorisation as the body gave it, and return its number.
 
-        :raises AuthorisationUnproven: no body, credential or evidence is named.
+        :raises UnknownBody: there is no such body.
+        :raises AuthorisationUnproven: no credential or no evidence is named.
         :raises AuthorisationDates: it ends before it begins.
         :raises AlreadyAuthorised: the same is on record and wasn't ended.
         """
-        for field, value in (("body", body), ("code", code), ("evidence", evidence)):
+        check_body(body)
+        for field, value in (("code", code), ("evidence", evidence)):
             if not value.strip():
                 raise AuthorisationUnproven(
-                    "An authorisation needs the body, the credential and a reference to its"
+                    f"An authorisation needs the code of a credential and a reference to its"
                     f" evidence; the {field} is empty.",
                     field=field,
                 )
@@ -213,9 +203,7 @@ class Trainer(Aggregate):
         said = Authorisation(number, body, code, role, valid_from, valid_until, evidence)
         for known in self.authorisations.values():
             if replace(known, number=number) == said:
-                raise AlreadyAuthorised(
-                    f"This authorisation is already on record, as number {known.number}."
-                )
+                raise AlreadyAuthorised(f"This authorisation is already on record, as number {known.number}.")
         self.trigger_event(
             self.Authorised,
             number=number,
@@ -251,7 +239,7 @@ class Trainer(Aggregate):
         :raises AuthorisationDates: the day lies before the first one.
         :raises AuthorisationOver: it doesn't hold on that day anyway.
         """
-        _must_say_why(reason)
+        must_say_why(reason)
         known = self.authorisations.get(number)
         if known is None:
             raise UnknownAuthorisation(f"This trainer has no authorisation number {number}.")
@@ -299,8 +287,8 @@ class Trainer(Aggregate):
         :raises DoubleBooked: a slot overlaps one of another course, or of this.
         :raises ImpossibleSlot, UnknownZone: the slots make no sense.
         """
-        wanted = Booking(body, code, Role(role), _in_order(slots), zone)
-        _must_know(zone)
+        wanted = Booking(body, code, role, _in_order(slots), zone)
+        zone_named(zone)
         self._must_be_authorised(wanted)
         self._must_be_free(course, wanted)
         if self.bookings.get(course) == wanted:
@@ -310,7 +298,7 @@ class Trainer(Aggregate):
             course=course,
             body=body,
             code=code,
-            role=wanted.role,
+            role=role,
             slots=wanted.slots,
             zone=zone,
             by=by,
@@ -331,20 +319,14 @@ class Trainer(Aggregate):
 
         :raises NotBooked: it has taken none.
         """
-        _must_say_why(reason)
+        must_say_why(reason)
         if course not in self.bookings:
             raise NotBooked("This trainer isn't booked for the course, so nothing is released.")
-        self.trigger_event(
-            self.Released, course=course, reason=reason, by=by, at=at, on_behalf_of=on_behalf_of
-        )
+        self.trigger_event(self.Released, course=course, reason=reason, by=by, at=at, on_behalf_of=on_behalf_of)
 
     def _days_without(self, booking: Booking) -> list[date]:
         days = sorted({slot.day(booking.zone) for slot in booking.slots})
-        return [
-            day
-            for day in days
-            if not booking.role.allowed_by(self.authority_on(booking.body, booking.code, day))
-        ]
+        return [day for day in days if not booking.role.allowed_by(self.authority_on(booking.body, booking.code, day))]
 
     def _must_be_authorised(self, wanted: Booking) -> None:
         days = self._days_without(wanted)
@@ -352,9 +334,7 @@ class Trainer(Aggregate):
             return
         dates = ", ".join(map(str, days))
         credential = f"{wanted.body}/{wanted.code}"
-        if wanted.role is Role.LEAD and all(
-            self.authority_on(wanted.body, wanted.code, day) for day in days
-        ):
+        if wanted.role is Role.LEAD and all(self.authority_on(wanted.body, wanted.code, day) for day in days):
             raise NotAuthorised(
                 f"On {dates} this trainer is only a candidate for {credential}: a candidate may"
                 " co-train, not lead. Choose another lead, or record the authorisation to lead."
@@ -369,8 +349,7 @@ class Trainer(Aggregate):
         for one, other in combinations(wanted.slots, 2):
             if one.overlaps(other):
                 raise DoubleBooked(
-                    f"Sessions {one.session} and {other.session} of the course overlap; nobody can"
-                    " teach both."
+                    f"Sessions {one.session} and {other.session} of the course overlap; nobody can teach both."
                 )
         for other_course, booking in self.bookings.items():
             if other_course == course:
@@ -378,9 +357,7 @@ class Trainer(Aggregate):
             for slot in wanted.slots:
                 for taken in booking.slots:
                     if slot.overlaps(taken):
-                        starts, ends = (
-                            moment.astimezone(zone) for moment in (taken.starts, taken.ends)
-                        )
+                        starts, ends = (moment.astimezone(zone) for moment in (taken.starts, taken.ends))
                         raise DoubleBooked(
                             f"For session {slot.session} this trainer is not free: from"
                             f" {starts:%Y-%m-%d %H:%M} to {ends:%Y-%m-%d %H:%M} ({wanted.zone})"
@@ -444,9 +421,7 @@ class Trainer(Aggregate):
         zone: str
 
         def apply(self, trainer: Trainer) -> None:
-            trainer.bookings[self.course] = Booking(
-                self.body, self.code, self.role, self.slots, self.zone
-            )
+            trainer.bookings[self.course] = Booking(self.body, self.code, self.role, self.slots, self.zone)
 
     class Released(Event):
         """The course gave the trainer's time back."""
@@ -470,17 +445,3 @@ def _in_order(slots: Iterable[Slot]) -> tuple[Slot, ...]:
     if len({slot.session for slot in ordered}) < len(ordered):
         raise ImpossibleSlot("Two of the sessions have the same number.")
     return tuple(sorted(ordered, key=lambda slot: (slot.starts, slot.session)))
-
-
-def _must_know(zone: str) -> None:
-    try:
-        ZoneInfo(zone)
-    except (KeyError, ValueError, OSError) as unknown:
-        raise UnknownZone(
-            f"There is no time zone {zone!r}; name it as in Europe/Berlin.", field="zone"
-        ) from unknown
-
-
-def _must_say_why(reason: str) -> None:
-    if not reason.strip():
-        raise ReasonMissing("Say why: a reason is needed here.", field="reason")
