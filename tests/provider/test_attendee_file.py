@@ -733,6 +733,7 @@ SAFE_TEXT = st.text(
     DELIMITERS,
     st.sampled_from(["\r\n", "\n", "\r"]),
 )
+@settings(deadline=None)
 def test_any_table_is_read_as_it_was_written(records: list[list[str]], encoding: str, delimiter: str, end: str) -> None:
     texts = table(written(HEADER, *records, encoding=encoding, delimiter=delimiter, end=end))
     assert (texts.header, texts.encoding, texts.delimiter) == (HEADER, encoding, delimiter)
@@ -744,6 +745,7 @@ def test_any_table_is_read_as_it_was_written(records: list[list[str]], encoding:
 
 
 @given(st.lists(SAFE_TEXT, min_size=1, max_size=6), ENCODINGS, DELIMITERS)
+@settings(deadline=None)
 def test_any_answer_is_read_as_it_was_written(answers: list[str], encoding: str, delimiter: str) -> None:
     text = io.StringIO(newline="")
     writer = csv.writer(text, delimiter=delimiter)  # quotes only where it must
@@ -768,7 +770,7 @@ def test_any_answer_is_read_as_it_was_written(answers: list[str], encoding: str,
         lambda text: (",".join(HEADER) + "\n" + text).encode()
     )
 )
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 def test_no_bytes_at_all_raise_anything_but_a_named_refusal(data: bytes) -> None:
     try:
         file = read(data)
@@ -843,6 +845,7 @@ def test_a_question_left_out_of_the_newer_export_is_no_change() -> None:
     st.lists(st.tuples(st.integers(0, 4), st.sampled_from(Status))),
     st.lists(st.tuples(st.integers(0, 4), st.sampled_from(Status))),
 )
+@settings(deadline=None)
 def test_every_key_is_in_exactly_one_part_of_a_comparison(
     before: list[tuple[int, Status]], after: list[tuple[int, Status]]
 ) -> None:
