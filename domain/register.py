@@ -38,6 +38,8 @@ REGISTERS = UUID("6d2f4b0e-9c1a-4f7e-8a53-1b7c0e5d9f24")
 BATCH_LIMIT = 200
 """Marks in one batch."""
 
+MINUTE = timedelta(minutes=1)
+
 EARLIEST = timedelta(minutes=30)
 """How long before its start a session can be marked."""
 
@@ -394,7 +396,7 @@ class _Arrival:
         late, early = request.late_minutes, request.left_early_minutes
         if request.corrects == request.mark:
             return "corrects_itself"
-        if late < 0 or early < 0 or timedelta(minutes=late + early) > self.ends - self.starts:
+        if late < 0 or early < 0 or late + early > (self.ends - self.starts) // MINUTE:
             return "minutes_out_of_range"
         if request.status is Status.LATE and not late:
             return "late_needs_minutes"
@@ -407,11 +409,13 @@ class _Arrival:
         return None
 
     def _mistiming(self, request: MarkRequest) -> str | None:
-        # A clock that was off may be judged by what it showed or by what it should have shown.
-        shown, meant = request.marked_at, request.marked_at + self.skew if self.skewed else request.marked_at
-        if max(shown, meant) < self.starts - EARLIEST:
+        # A clock that was off is judged by what it showed or by what it should have shown, whichever
+        # is kinder. Differences are compared, for a device may say any year.
+        before_start = self.starts - request.marked_at
+        meant_before_start = before_start - self.skew if self.skewed else before_start
+        if min(before_start, meant_before_start) > EARLIEST:
             return "too_early"
-        if shown > max(self.sent_at, self.received_at) + SKEW_TOLERATED:
+        if request.marked_at - max(self.sent_at, self.received_at) > SKEW_TOLERATED:
             return "in_future"
         return None
 
