@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 from hypothesis import given as for_any
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from domain.basis import Aspect, Basis
@@ -195,6 +196,7 @@ learners = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @for_any(learners)
 def test_what_is_proposed_is_what_all_clauses_say_and_each_half_day_has_one(told):
     because = proposal(**told)
@@ -209,6 +211,7 @@ def test_what_is_proposed_is_what_all_clauses_say_and_each_half_day_has_one(told
         assert half_day.missed_minutes is None or 0 <= half_day.missed_minutes <= half_day.planned_minutes
 
 
+@settings(deadline=None)
 @for_any(learners, st.integers(1, 4), st.integers(1, 60))
 def test_more_made_up_or_more_tolerated_never_speaks_against_anybody(told, session, minutes):
     before = {each.name for each in proposal(**told).clauses if each.met}
@@ -218,6 +221,7 @@ def test_more_made_up_or_more_tolerated_never_speaks_against_anybody(told, sessi
     assert before <= {each.name for each in proposal(**{**told, "tolerance_minutes": tolerated}).clauses if each.met}
 
 
+@settings(deadline=None)
 @for_any(learners, st.integers(1, 4))
 def test_another_half_day_never_changes_what_is_said_of_this_one(told, session):
     there = proposal(**{**told, "marks": {**told["marks"], session: mark()}})
@@ -226,6 +230,7 @@ def test_another_half_day_never_changes_what_is_said_of_this_one(told, session):
     assert [clause(there, name) for name in others] == [clause(gone, name) for name in others]
 
 
+@settings(deadline=None)
 @for_any(learners, st.permutations(SESSIONS))
 def test_the_order_of_sessions_changes_no_clause(told, sessions):
     shuffled = {each.name: each.met for each in proposal(**told, sessions=tuple(sessions)).clauses}

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 from hypothesis import given as for_any
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from domain.register import (
@@ -352,6 +353,7 @@ def says(register: AttendanceRegister) -> dict[UUID, tuple[UUID | None, bool]]:
     return found
 
 
+@settings(deadline=None)
 @for_any(utterances(), st.data())
 def test_any_order_any_split_and_any_repetition_give_the_same_register(made, data):
     again = data.draw(st.lists(st.sampled_from(made), max_size=6)) if made else []
@@ -360,6 +362,7 @@ def test_any_order_any_split_and_any_repetition_give_the_same_register(made, dat
     assert says(replay(sent_in(shuffled, cuts))) == says(replay(sent_in(made, [False])))
 
 
+@settings(deadline=None)
 @for_any(utterances(), st.data())
 def test_after_the_leads_choice_too_any_order_gives_the_same_register(made, data):
     known = data.draw(st.integers(0, len(made)))
@@ -380,6 +383,7 @@ def test_after_the_leads_choice_too_any_order_gives_the_same_register(made, data
     assert says(chosen(data.draw(st.permutations(after)))) == says(chosen(after))
 
 
+@settings(deadline=None)
 @for_any(utterances())
 def test_nothing_that_was_acknowledged_is_lost(made):
     register = opened()
@@ -399,6 +403,7 @@ def test_nothing_that_was_acknowledged_is_lost(made):
     assert len(register.pending_events) == 1 + len(made)
 
 
+@settings(deadline=None)
 @for_any(utterances(people=(ADA,)))
 def test_somebody_who_was_marked_has_a_mark_and_never_a_wrong_one(made):
     marks = [as_recorded(request, author) for author, request in made]
@@ -410,6 +415,7 @@ def test_somebody_who_was_marked_has_a_mark_and_never_a_wrong_one(made):
         assert all(word.authority is not Marker.LEARNER for word in found.words)
 
 
+@settings(deadline=None)
 @for_any(utterances(people=(ADA,)))
 def test_without_corrections_only_a_devices_highest_seq_can_stand(made):
     marks = [replace(as_recorded(request, author), corrects=None) for author, request in made if author != ADA]
@@ -419,6 +425,7 @@ def test_without_corrections_only_a_devices_highest_seq_can_stand(made):
         assert all(mark.seq <= word.seq for mark in others)
 
 
+@settings(deadline=None)
 @for_any(utterances(), st.integers(0, 8))
 def test_each_mark_event_names_the_mark_that_stands_since_then(made, upto):
     register = opened()
