@@ -1,0 +1,196 @@
+"""The store of the views: folds, catch-up, rebuild, verify, as-of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from projections.projection import Projection, holds
+from provider.log import EventLog
+from provider.views import Broken, Views
+from tests.provider.things import Thing, counting, things
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[EventLog]:
+    log = EventLog(tmp_path / "events.sqlite")
+    yield log
+    log.close()
+
+
+@pytest.fixture
+def views(log: EventLog, tmp_path: Path) -> Iterator[Views]:
+    views = Views(tmp_path / "views.sqlite", log, [counting])
+    views.open()
+    yield views
+    views.close()
+
+
+def made(log: EventLog, steps: int = 0, *, ended: bool = False) -> Thing:
+    thing = Thing.make()
+    for _ in range(steps):
+        thing.go()
+    if ended:
+        thing.end()
+    log.record(thing, asked={})
+    return thing
+
+
+def rows(views: Views, at: int | None = None) -> list[tuple[int, list[int]]]:
+    with views.reading() as read:
+        found = read.execute(select(things).where(holds(things, at)).order_by(things.c.since))
+        return [(row.count, row.steps) for row in found]
+
+
+def test_views_follow_the_log(log: EventLog, views: Views):
+    made(log, steps=3)
+    made(log)
+
+    assert views.catch_up() == 5
+    assert sorted(rows(views)) == [(0, []), (3, [1, 2, 3])]
+
+
+def test_every_earlier_moment_can_be_read(log: EventLog, views: Views):
+    made(log, steps=2, ended=True)
+    views.catch_up()
+
+    assert [rows(views, at) for at in range(5)] == [[], [(0, [])], [(1, [1])], [(2, [1, 2])], []]
+    assert rows(views) == []
+
+
+def test_a_row_changed_page_by_page_reads_the_same(log: EventLog, views: Views):
+    thing = made(log)
+    for _ in range(3):
+        views.catch_up()
+        thing.go()
+        log.record(thing, asked={})
+    views.catch_up()
+
+    assert [rows(views, at) for at in range(1, 5)] == [[(0, [])], [(1, [1])], [(2, [1, 2])], [(3, [1, 2, 3])]]
+    assert views.verify() == []
+
+
+def test_catching_up_by_several_at_once_applies_each_event_once(log: EventLog, tmp_path: Path):
+    several = [Views(tmp_path / "views.sqlite", log, [counting]) for _ in range(4)]
+    several[0].open()
+    thing = made(log)
+
+    def follow(views: Views) -> None:
+        for _ in range(30):
+            views.catch_up()
+
+    threads = [Thread(target=follow, args=(views,)) for views in several]
+    for thread in threads:
+        thread.start()
+    for _ in range(100):
+        thing.go()
+        log.record(thing, asked={})
+    for thread in threads:
+        thread.join()
+    several[0].catch_up()
+
+    assert rows(several[0]) == [(100, list(range(1, 101)))]
+    assert several[0].verify() == []
+    for views in several:
+        views.close()
+
+
+def test_a_rebuild_gives_the_same_rows(log: EventLog, views: Views):
+    made(log, steps=5)
+    made(log, steps=2, ended=True)
+    views.catch_up()
+    before = [rows(views, at) for at in range(10)]
+
+    assert views.rebuild() == 10
+
+    assert [rows(views, at) for at in range(10)] == before
+    assert views.verify() == []
+
+
+def test_a_rebuild_tells_how_far_it_is(log: EventLog, views: Views):
+    made(log, steps=9)
+    told: list[tuple[int, int]] = []
+
+    views.rebuild(progress=lambda done, of: told.append((done, of)))
+
+    assert told[-1] == (10, 10)
+
+
+def test_verify_names_the_rows_that_differ(log: EventLog, views: Views):
+    thing = made(log, steps=1)
+    views.catch_up()
+    with views._writing() as connection:
+        connection.exec_driver_sql("UPDATE test_things SET count = 7 WHERE since = 2")
+
+    differences = views.verify()
+
+    assert len(differences) == 2
+    assert all(str(thing.id) in line for line in differences)
+
+
+def test_a_new_version_of_a_view_is_built_when_it_is_opened(log: EventLog, views: Views, tmp_path: Path):
+    made(log, steps=2)
+    views.catch_up()
+    newer = Projection("test_counting", version=2, tables=(things,))
+    newer.handlers = {Thing.Made.TOPIC: counting.handlers[Thing.Made.TOPIC]}
+
+    again = Views(tmp_path / "views.sqlite", log, [newer])
+    again.open()
+
+    assert rows(again) == [(0, [])]
+    assert again.verify() == []
+    again.close()
+
+
+def test_lost_views_are_made_again(log: EventLog, views: Views, tmp_path: Path):
+    made(log, steps=2)
+    views.catch_up()
+    views.close()
+    for file in tmp_path.glob("views.sqlite*"):
+        file.unlink()
+
+    again = Views(tmp_path / "views.sqlite", log, [counting])
+    again.open()
+    again.catch_up()
+
+    assert rows(again) == [(2, [1, 2])]
+    again.close()
+
+
+def test_views_beyond_the_end_of_the_log_are_an_alarm(log: EventLog, views: Views):
+    made(log)
+    views.catch_up()
+    with views._writing() as connection:
+        connection.exec_driver_sql("UPDATE places SET position = 9 WHERE name = 'all'")
+
+    with pytest.raises(Broken, match="older copy"):
+        views.catch_up()
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from(["go", "end", "catch up"])), max_size=40))
+def test_whenever_the_views_caught_up_a_rebuild_agrees(tmp_path_factory: pytest.TempPathFactory, story):
+    folder = tmp_path_factory.mktemp("story")
+    log = EventLog(folder / "events.sqlite")
+    views = Views(folder / "views.sqlite", log, [counting])
+    views.open()
+    alive = [made(log) for _ in range(4)]
+    for which, what in story:
+        if what == "catch up":
+            views.catch_up()
+        elif (thing := alive[which]) is not None:
+            thing.go() if what == "go" else thing.end()
+            log.record(thing, asked={})
+            if what == "end":
+                alive[which] = None
+    views.catch_up()
+
+    assert views.verify() == []
+    views.close()
+    log.close()
