@@ -1,0 +1,386 @@
+"""The directory: the institution, the people it knows, and who may teach what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Table, select
+
+from domain.catalogue import CATALOGUE
+from domain.credential import CredentialPolicy, Source
+from domain.institution import Act, Institution, Settings, SignOff, SignOffMode
+from domain.person import Person
+from domain.trainer import Trainer
+from projections.projection import Projection, Row, Rows, holds, json, number, plain, text, uid, view_table
+
+MANY = 500
+"""How many ids are asked for in one statement."""
+
+institution_rows = view_table(
+    "directory_institution",
+    uid("institution"),
+    text("name"),
+    json("settings"),
+    json("registrations"),
+    json("overrides"),
+    number("version"),
+    key=("institution",),
+)
+people_rows = view_table(
+    "directory_people",
+    uid("person"),
+    number("registered"),
+    text("registered_at"),
+    text("source"),
+    text("given"),
+    text("family"),
+    text("certificate_name"),
+    text("latin_given"),
+    text("latin_family"),
+    number("names_version"),
+    json("names_confirmed"),
+    text("email"),
+    text("phone"),
+    json("body_emails"),
+    json("body_email_versions"),
+    json("body_email_sources"),
+    uid("linked_to"),
+    number("version"),
+    key=("person",),
+    indexes=[("registered",)],
+)
+"""One row per person. Names, e-mails and the phone are handles; `registered` is the position at which they came.
+
+`names_confirmed` is a list of who vouched for the present names and when; the three `body_…` columns are by body.
+"""
+trainer_rows = view_table(
+    "directory_trainers",
+    uid("trainer"),
+    uid("person"),
+    number("registered"),
+    json("authorisations"),
+    number("version"),
+    key=("trainer",),
+    indexes=[("registered",)],
+)
+
+course_trainers = view_table(
+    "directory_course_trainers", uid("course"), uid("person"), text("role"), key=("course", "person")
+)
+"""Who teaches which course, as `lead` or `co_trainer`: what decides which courses a trainer can see."""
+
+directory = Projection("directory", version=1, tables=(institution_rows, people_rows, trainer_rows, course_trainers))
+
+NAMES = ("given", "family", "certificate_name", "latin_given", "latin_family")
+
+
+@directory.on(Institution.Founded)
+def _founded(rows: Rows, event: Institution.Founded) -> None:
+    rows.add(
+        institution_rows,
+        institution=event.originator_id,
+        name=event.name,
+        settings=event.settings,
+        registrations=[],
+        overrides=[],
+        version=event.originator_version,
+    )
+
+
+@directory.on(Institution.Renamed)
+def _renamed(rows: Rows, event: Institution.Renamed) -> None:
+    rows.change(institution_rows, event.originator_id, name=event.name, version=event.originator_version)
+
+
+@directory.on(Institution.RegisteredWithBody)
+def _registered_with_body(rows: Rows, event: Institution.RegisteredWithBody) -> None:
+    registration = {
+        "number": event.number,
+        "body": event.body,
+        "external_id": event.external_id,
+        "valid_from": event.valid_from,
+        "valid_until": event.valid_until,
+        "ended": None,
+    }
+    known = _held(rows, institution_rows, event)["registrations"]
+    rows.change(
+        institution_rows, event.originator_id, registrations=[*known, registration], version=event.originator_version
+    )
+
+
+@directory.on(Institution.RegistrationEnded)
+def _registration_ended(rows: Rows, event: Institution.RegistrationEnded) -> None:
+    known = _held(rows, institution_rows, event)["registrations"]
+    rows.change(
+        institution_rows,
+        event.originator_id,
+        registrations=[{**each, "ended": event.on} if each["number"] == event.number else each for each in known],
+        version=event.originator_version,
+    )
+
+
+@directory.on(Institution.SettingsChanged)
+def _settings_changed(rows: Rows, event: Institution.SettingsChanged) -> None:
+    rows.change(institution_rows, event.originator_id, settings=event.settings, version=event.originator_version)
+
+
+@directory.on(Institution.CredentialOverridden)
+def _credential_overridden(rows: Rows, event: Institution.CredentialOverridden) -> None:
+    known = _held(rows, institution_rows, event)["overrides"]
+    rows.change(
+        institution_rows,
+        event.originator_id,
+        overrides=[plain(event.policy), *known],
+        version=event.originator_version,
+    )
+
+
+@directory.on(Person.Registered)
+def _person_registered(rows: Rows, event: Person.Registered) -> None:
+    rows.add(
+        people_rows,
+        person=event.originator_id,
+        registered=rows.position,
+        registered_at=event.at,
+        source=event.source,
+        **{name: getattr(event.names, name) for name in NAMES},
+        names_version=event.originator_version,
+        names_confirmed=[],
+        email=event.email,
+        body_emails={},
+        body_email_versions={},
+        body_email_sources={},
+        version=event.originator_version,
+    )
+
+
+@directory.on(Person.NameCorrected, Person.NameChanged)
+def _person_named(rows: Rows, event: Person.NameCorrected | Person.NameChanged) -> None:
+    rows.change(
+        people_rows,
+        event.originator_id,
+        **{name: getattr(event.names, name) for name in NAMES},
+        names_version=event.originator_version,
+        names_confirmed=[],
+        version=event.originator_version,
+    )
+
+
+@directory.on(Person.NamesConfirmed)
+def _names_confirmed(rows: Rows, event: Person.NamesConfirmed) -> None:
+    known = _held(rows, people_rows, event)["names_confirmed"]
+    said = {"by": event.confirmed_by, "at": event.at, "recorded_by": event.by}
+    rows.change(
+        people_rows, event.originator_id, names_confirmed=[*known, plain(said)], version=event.originator_version
+    )
+
+
+@directory.on(Person.ContactChanged)
+def _contact_changed(rows: Rows, event: Person.ContactChanged) -> None:
+    rows.change(
+        people_rows, event.originator_id, email=event.email, phone=event.phone, version=event.originator_version
+    )
+
+
+@directory.on(Person.BodyEmailStated)
+def _body_email_stated(rows: Rows, event: Person.BodyEmailStated) -> None:
+    known = _held(rows, people_rows, event)
+    rows.change(
+        people_rows,
+        event.originator_id,
+        body_emails={**known["body_emails"], event.body: event.email},
+        body_email_versions={**known["body_email_versions"], event.body: event.originator_version},
+        body_email_sources={**known["body_email_sources"], event.body: event.source},
+        version=event.originator_version,
+    )
+
+
+@directory.on(Person.LinkedTo)
+def _linked_to(rows: Rows, event: Person.LinkedTo) -> None:
+    rows.change(people_rows, event.originator_id, linked_to=event.survivor, version=event.originator_version)
+
+
+@directory.on(Person.Unlinked)
+def _unlinked(rows: Rows, event: Person.Unlinked) -> None:
+    rows.change(people_rows, event.originator_id, linked_to=None, version=event.originator_version)
+
+
+@directory.on(Trainer.Registered)
+def _trainer_registered(rows: Rows, event: Trainer.Registered) -> None:
+    rows.add(
+        trainer_rows,
+        trainer=event.originator_id,
+        person=event.person,
+        registered=rows.position,
+        authorisations=[],
+        version=event.originator_version,
+    )
+
+
+@directory.on(Trainer.Authorised)
+def _authorised(rows: Rows, event: Trainer.Authorised) -> None:
+    authorisation = {
+        "number": event.number,
+        "body": event.body,
+        "code": event.code,
+        "role": event.role,
+        "valid_from": event.valid_from,
+        "valid_until": event.valid_until,
+        "evidence": event.evidence,
+        "ended": None,
+    }
+    known = _held(rows, trainer_rows, event)["authorisations"]
+    rows.change(
+        trainer_rows, event.originator_id, authorisations=[*known, authorisation], version=event.originator_version
+    )
+
+
+@directory.on(Trainer.AuthorisationEnded)
+def _authorisation_ended(rows: Rows, event: Trainer.AuthorisationEnded) -> None:
+    known = _held(rows, trainer_rows, event)["authorisations"]
+    rows.change(
+        trainer_rows,
+        event.originator_id,
+        authorisations=[{**each, "ended": event.on} if each["number"] == event.number else each for each in known],
+        version=event.originator_version,
+    )
+
+
+@directory.on(Trainer.Booked, Trainer.Released)
+def _trainer_moved(rows: Rows, event: Trainer.Booked | Trainer.Released) -> None:
+    rows.change(trainer_rows, event.originator_id, version=event.originator_version)
+
+
+def _held(rows: Rows, table: Table, event: Any) -> Row:
+    row = rows.get(table, event.originator_id)
+    if row is None:
+        raise LookupError(f"{table.name} has no row for {event.originator_id}.")
+    return row
+
+
+def institution(read: Connection, *, at: int | None = None) -> dict[str, Any] | None:
+    """Return the institution: `institution`, `name`, `settings`, `registrations`, `overrides`, `version`; or None.
+
+    `settings` has the members of `domain.institution.Settings`, `overrides` are the latest first.
+    """
+    return _one(read, select(institution_rows).where(holds(institution_rows, at)).limit(1))
+
+
+def settings(read: Connection, *, at: int | None = None) -> Settings:
+    """Return the institution's settings.
+
+    :raises LookupError: before it was founded.
+    """
+    known = institution(read, at=at)
+    if known is None:
+        raise LookupError("There is no institution here yet.")
+    said = known["settings"]
+    return Settings(
+        zone=said["zone"],
+        tolerance_minutes=said["tolerance_minutes"],
+        sign_off=tuple(SignOff(Act(each["act"]), SignOffMode(each["mode"])) for each in said["sign_off"]),
+        certificate_prefix=said["certificate_prefix"],
+        submission_due_days=said["submission_due_days"],
+        holidays=tuple(date.fromisoformat(day) for day in said["holidays"]),
+    )
+
+
+def policies(read: Connection, *, at: int | None = None) -> tuple[CredentialPolicy, ...]:
+    """Return all rules for credentials: the institution's own, latest first, then the catalogue."""
+    known = institution(read, at=at)
+    return (*(_policy(each) for each in (known["overrides"] if known else ())), *CATALOGUE)
+
+
+def person(read: Connection, person: UUID | str, *, at: int | None = None) -> dict[str, Any] | None:
+    """Return one person, with handles for what is personal; None where there is none."""
+    return _one(read, select(people_rows).where(people_rows.c.person == str(person), holds(people_rows, at)))
+
+
+def people(
+    read: Connection, *, after: int | None = None, limit: int = 50, at: int | None = None
+) -> list[dict[str, Any]]:
+    """Return people in the order in which they became known, after a `registered` position: up to `limit + 1`."""
+    found = select(people_rows).where(holds(people_rows, at)).order_by(people_rows.c.registered).limit(limit + 1)
+    if after is not None:
+        found = found.where(people_rows.c.registered > after)
+    return _all(read, found)
+
+
+def people_by_ids(read: Connection, ids: Iterable[UUID | str], *, at: int | None = None) -> dict[str, dict[str, Any]]:
+    """Return people by their ids; those unknown are left out."""
+    wanted = list({str(each) for each in ids})
+    found: dict[str, dict[str, Any]] = {}
+    for i in range(0, len(wanted), MANY):
+        chunk = select(people_rows).where(people_rows.c.person.in_(wanted[i : i + MANY]), holds(people_rows, at))
+        found.update((row["person"], row) for row in _all(read, chunk))
+    return found
+
+
+def trainer(read: Connection, person: UUID | str, *, at: int | None = None) -> dict[str, Any] | None:
+    """Return one trainer by their person id: `trainer`, `person`, `authorisations`, `version`; or None."""
+    stream = Trainer.create_id(UUID(str(person)))
+    return _one(read, select(trainer_rows).where(trainer_rows.c.trainer == str(stream), holds(trainer_rows, at)))
+
+
+def listed_trainers(
+    read: Connection, *, after: int | None = None, limit: int = 50, at: int | None = None
+) -> list[dict[str, Any]]:
+    """Return trainers in the order in which they were registered, after a `registered` position: up to `limit + 1`."""
+    found = select(trainer_rows).where(holds(trainer_rows, at)).order_by(trainer_rows.c.registered).limit(limit + 1)
+    if after is not None:
+        found = found.where(trainer_rows.c.registered > after)
+    return _all(read, found)
+
+
+def trainers_of(read: Connection, course: UUID | str, *, at: int | None = None) -> dict[str, str]:
+    """Return who teaches a course: person → `lead` or `co_trainer`."""
+    found = select(course_trainers.c.person, course_trainers.c.role).where(
+        course_trainers.c.course == str(course), holds(course_trainers, at)
+    )
+    return {row.person: row.role for row in read.execute(found.order_by(course_trainers.c.person))}
+
+
+def is_trainer_of(read: Connection, person: UUID | str, course: UUID | str, at: int | None = None) -> bool:
+    """Tell whether somebody teaches a course, as lead or beside one."""
+    found = select(course_trainers.c.role).where(
+        course_trainers.c.course == str(course), course_trainers.c.person == str(person), holds(course_trainers, at)
+    )
+    return read.execute(found).first() is not None
+
+
+def lead_on(read: Connection, course: UUID | str, at: int | None = None) -> str | None:
+    """Return the person who leads a course, None while nobody does."""
+    return next((person for person, role in trainers_of(read, course, at=at).items() if role == "lead"), None)
+
+
+def _policy(said: Mapping[str, Any]) -> CredentialPolicy:
+    until = said["valid_until"]
+    return CredentialPolicy(
+        **{
+            **said,
+            "valid_from": date.fromisoformat(said["valid_from"]),
+            "valid_until": None if until is None else date.fromisoformat(until),
+            "formats": tuple(said["formats"]),
+            "sources": tuple(Source(each["field"], each["reference"]) for each in said["sources"]),
+            "unconfirmed": tuple(said["unconfirmed"]),
+        }
+    )
+
+
+def _one(read: Connection, query: Any) -> dict[str, Any] | None:
+    row = read.execute(query).first()
+    return None if row is None else _shown(row)
+
+
+def _all(read: Connection, query: Any) -> list[dict[str, Any]]:
+    return [_shown(row) for row in read.execute(query)]
+
+
+def _shown(row: Any) -> dict[str, Any]:
+    """Return the row without the positions between which it holds."""
+    said = dict(row._mapping)
+    del said["since"], said["until"]
+    return said
