@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any, TypeVar
+from uuid import UUID
 
 import flask_smorest
 import marshmallow as ma
@@ -155,7 +156,7 @@ class Blueprint(flask_smorest.Blueprint):
 
         A command on an existing thing needs If-Match (`versioned`); one that makes something needs an
         Idempotency-Key (`creates`, or `keyed` for another that must not happen twice) and answers 201 with the
-        `location` of what it made, where `{id}` stands for its id.
+        `location` of what it made, where `{id}` stands for its id and `{ids[0]}` for the first of the others.
         """
         versioned = versioned and not creates
         needs_key = creates if keyed is None else keyed
@@ -192,12 +193,13 @@ class Blueprint(flask_smorest.Blueprint):
         answer: type[ma.Schema],
         arguments: type[ma.Schema] = QueryArguments,
         table: bool = False,
-        entity: str | None = None,
+        entity: str | Callable[..., UUID] | None = None,
     ) -> Callable[[View], View]:
         """Declare a GET that answers from the views, as of now or of any moment before.
 
         A list's view returns a `Page`; with `table` it can be had as CSV too. `entity` names the path argument whose
-        stream's version is the ETag; otherwise the ETag stands for the view's position.
+        stream's version is the ETag, or makes the stream's id from the path arguments where it is a derived one;
+        otherwise the ETag stands for the view's position.
         """
         listing = issubclass(arguments, ListArguments)
 
@@ -253,7 +255,7 @@ def receipt(done: Receipt, *, creates: bool = False, location: str | None = None
     if done.replayed:
         response.headers["Idempotent-Replayed"] = "true"
     if location is not None:
-        response.headers["Location"] = location.replace("{id}", str(done.id))
+        response.headers["Location"] = location.format(id=done.id, ids=done.ids)
     return response
 
 
@@ -428,10 +430,11 @@ def cell(value: Any) -> str | int:
     return "'" + said if said[:1] in ("=", "+", "-", "@", "\t", "\r") else said
 
 
-def _tag(response: Response, entity: str | None, path: dict[str, Any], at: int | None) -> None:
+def _tag(response: Response, entity: str | Callable[..., UUID] | None, path: dict[str, Any], at: int | None) -> None:
     response.headers["Cache-Control"] = "private, no-cache"
     if entity is not None:
-        version = history.version_of(reading(), path[entity], at=at)
+        stream = path[entity] if isinstance(entity, str) else entity(**path)
+        version = history.version_of(reading(), stream, at=at)
         if version is None:
             raise NotFound("There is no such thing here.")
         response.headers["ETag"] = f'"{version}"'
