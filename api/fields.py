@@ -39,6 +39,20 @@ class Line(fields.String):
         return text.strip()
 
 
+class Email(Line):
+    """An e-mail address, as far as anybody can tell without sending to it: one @ between two parts without spaces."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(longest=254, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        address: str = super()._deserialize(value, attr, data, **kwargs)
+        name, sign, domain = address.partition("@")
+        if not (name and sign and domain) or "@" in domain or any(each.isspace() for each in address):
+            raise ValidationError("Must be an e-mail address, such as ada@example.org.")
+        return address
+
+
 class Words(fields.String):
     """Free text of several lines, 1 to 4,000 characters."""
 
