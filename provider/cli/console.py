@@ -1,0 +1,170 @@
+"""What the commands of the command line share: the open office, who acts, tables, and how far long work is."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4, uuid5
+
+import click
+
+if TYPE_CHECKING:
+    from provider.office import Office
+    from provider.settings import Settings
+    from provider.views import Progress
+    from provider.work import Act
+
+COMMAND_LINE = uuid5(UUID("0d1c8c43-6f0c-4f5c-8f0b-5a1f4a0c1f57"), "the command line")
+"""Who acts, where nobody says as whom: whoever may open a shell on this machine."""
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+acting = click.option("--as", "person", type=click.UUID, metavar="PERSON", help="Whose act this is: a person's id.")
+
+
+def note(text: str) -> None:
+    """Tell the person at the terminal something that is no result."""
+    click.echo(text, err=True)
+
+
+def settings(**given: object) -> Settings:
+    """Read the settings from the environment, over which what was `given` as an option goes.
+
+    :raises SettingsError: which names everything that is wrong.
+    """
+    from provider.settings import Settings
+
+    return Settings.read(environment(**given))
+
+
+def environment(**given: object) -> dict[str, str]:
+    """Return the environment with the options that were given in it: `port=8001` is `PROVIDER_PORT`."""
+    environ = dict(os.environ)
+    for name, value in given.items():
+        if value is not None:
+            environ.pop(f"PROVIDER_{name.upper()}_FILE", None)
+            environ[f"PROVIDER_{name.upper()}"] = str(value)
+    return environ
+
+
+def must_be_founded(known: Settings) -> None:
+    """Refuse a data directory that holds no institution, before a mistyped path is filled with databases.
+
+    :raises NotFounded: when it holds none.
+    """
+    from provider.office import NotFounded
+
+    if not known.store("events").exists():
+        raise NotFounded(
+            f"There is no institution in {known.data} yet. Run `provider init` first, "
+            "or say in PROVIDER_DATA where the data lie."
+        )
+
+
+@contextmanager
+def opened(*, founded: bool = True) -> Iterator[Office]:
+    """Open the back office for one command; it must have an institution unless `founded` is False."""
+    known = settings()
+    if founded:
+        must_be_founded(known)
+    from provider.bootstrap import bootstrap
+
+    office = bootstrap(known)
+    try:
+        if founded:
+            _ = office.institution
+        yield office
+    finally:
+        office.close()
+
+
+def act(office: Office, person: UUID | None) -> Act:
+    """Return the act of a command given here: by the person named, otherwise by the command line itself.
+
+    :raises NotFound: when nobody has that id.
+    """
+    from projections import directory
+    from provider.log import NotFound
+    from provider.work import Act
+
+    if person is not None:
+        with office.views.reading() as read:
+            if directory.person(read, person) is None:
+                raise NotFound(f"There is no person {person}, so nobody can act as them.")
+    now = office.clock()
+    return Act(by=person or COMMAND_LINE, now=now, at=now, channel="cli", request=uuid4().hex)
+
+
+def listing(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool) -> None:
+    """Print rows: as JSON, as a table on a terminal, and otherwise with tabs between the columns, cut nowhere."""
+    if as_json:
+        document(rows)
+        return
+    cells = [[_cell(row[name]) for name in columns] for row in rows]
+    if not sys.stdout.isatty():
+        for line in [list(columns), *cells]:
+            click.echo("\t".join(line))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*(name.replace("_", " ") for name in columns), box=None, pad_edge=False)
+    for line in cells:
+        table.add_row(*map(Text, line))
+    Console().print(table)
+
+
+def document(said: object) -> None:
+    """Print a value as JSON."""
+    import orjson
+
+    click.echo(orjson.dumps(said, default=str, option=orjson.OPT_INDENT_2))
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value))
+    # A name may hold what would move the cursor of a terminal, or break a line in two.
+    return "".join(sign if sign.isprintable() else " " for sign in str(value))
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Progress]:
+    """Show how far long work is: a bar on a terminal, otherwise a line each 10 %; always on stderr."""
+    if not sys.stderr.isatty():
+        yield _tenths(title)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    with Bar(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("events"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    ) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, of: bar.update(task, completed=done, total=of)
+
+
+def _tenths(title: str) -> Callable[[int, int], None]:
+    said = 0
+
+    def tell(done: int, of: int) -> None:
+        nonlocal said
+        tenth = 10 if done >= of else done * 10 // of
+        if tenth > said:
+            said = tenth
+            note(f"{title}: {tenth * 10} % ({done:,} of {of:,} events)")
+
+    return tell

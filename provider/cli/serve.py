@@ -1,0 +1,73 @@
+"""Serving the API."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+
+import click
+
+from provider.cli import console
+
+
+@click.command("serve")
+@click.option("--host", metavar="ADDRESS", help="Where to listen, in place of PROVIDER_BIND.")
+@click.option("--port", type=click.IntRange(1, 65535), help="The port, in place of PROVIDER_PORT.")
+@click.option("--workers", type=click.IntRange(1, 64), help="How many processes, in place of PROVIDER_WORKERS.")
+@click.option("--threads", type=click.IntRange(1, 64), help="How many threads in each, in place of PROVIDER_THREADS.")
+def command(host: str | None, port: int | None, workers: int | None, threads: int | None) -> None:
+    """Serve the API with gunicorn, until Ctrl-C or SIGTERM.
+
+    Requests under way are finished first. Logs are lines of JSON on stderr. It speaks plain HTTP: let a proxy do TLS,
+    as docs/operations.md shows.
+    """
+    given = {"bind": host, "port": port, "workers": workers, "threads": threads}
+    settings = console.settings(**given)
+    address = f"[{settings.host}]" if ":" in settings.host else settings.host
+    _must_be_free(settings.host, settings.port)
+    _open_once(**given)
+    console.note(f"Serving on http://{address}:{settings.port}; the API is described at /docs. Ctrl-C ends it.")
+    sys.stderr.flush()
+    os.execve(  # noqa: S606
+        sys.executable,
+        [
+            *(sys.executable, "-m", "gunicorn"),
+            *("--config", "python:provider.server"),
+            *("--bind", f"{address}:{settings.port}"),
+            *("--workers", str(settings.workers)),
+            *("--threads", str(settings.threads)),
+            *("--log-level", settings.log_level.lower()),
+            "wsgi:app",
+        ],
+        console.environment(**given),
+    )
+
+
+def _open_once(**given: object) -> None:
+    """Bring tables and views up to date before there are workers, so that what is wrong is said once and clearly."""
+    from provider.bootstrap import bootstrap
+
+    office = bootstrap(console.settings(**given))
+    try:
+        if not office.founded:
+            console.note(
+                f"There is no institution in {office.settings.data} yet, so nobody can sign in. Found one in another "
+                "terminal; the server need not start again:\n\n"
+                '  provider init --name "Agile Academy" --zone Europe/Zurich \\\n'
+                "                --given Ada --family Example --email ada@academy.example\n"
+            )
+    finally:
+        office.close()
+
+
+def _must_be_free(host: str, port: int) -> None:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind(address)
+    except OSError as error:
+        raise OSError(
+            error.errno, f"{error.strerror}; choose another port with --port or PROVIDER_PORT", f"{host}:{port}"
+        ) from error

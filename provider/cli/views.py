@@ -1,0 +1,73 @@
+"""The views: made anew from the log, and compared with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from provider.cli import console
+
+if TYPE_CHECKING:
+    from provider.views import Views
+
+
+@click.group("views")
+def command() -> None:
+    """Rebuild the views, or verify that they say what the events say."""
+
+
+@command.command("rebuild")
+@click.argument("names", metavar="[VIEW]...", nargs=-1)
+def rebuild(names: tuple[str, ...]) -> None:
+    """Make all views anew from the first event, or only those named.
+
+    Readers see the old ones until the new ones are complete. Nothing is sent to anybody again.
+    """
+    with _views() as views:
+        known = {projection.name: projection for projection in views.projections}
+        for name in names:
+            if name not in known:
+                raise click.BadParameter(f"There is no view {name}; there are {', '.join(known)}.", param_hint="VIEW")
+        with console.progress("Rebuilding views") as progress:
+            position = views.rebuild([known[name] for name in names], progress)
+        click.echo(f"{', '.join(names) or 'All views'} rebuilt up to position {position}.")
+
+
+@command.command("verify")
+def verify() -> int:
+    """Make all views anew beside the live ones, and compare them row by row.
+
+    Every difference is a line; then the exit status is 1. `provider views rebuild` mends them.
+    """
+    with _views() as views:
+        with console.progress("Verifying views") as progress:
+            differences = views.verify(progress)
+        for line in differences:
+            click.echo(line)
+        if differences:
+            console.note("The views say something else than the log. `provider views rebuild` mends them.")
+            return 1
+        click.echo(f"All views agree with the log up to position {views.position()}.")
+        return 0
+
+
+@contextmanager
+def _views() -> Iterator[Views]:
+    """Open the log and the views alone: to mend them must work though the office would not open with them."""
+    settings = console.settings()
+    console.must_be_founded(settings)
+    from provider.bootstrap import PROJECTIONS
+    from provider.log import EventLog
+    from provider.views import Views
+
+    log = EventLog(settings.store("events"))
+    views = Views(settings.store("views"), log, PROJECTIONS)
+    try:
+        views.open()
+        yield views
+    finally:
+        views.close()
+        log.close()

@@ -1,0 +1,120 @@
+"""How gunicorn serves the API: threads in a few processes, each with stores of its own, and logs as lines of JSON."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sqlite3
+import sys
+import traceback
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+from gunicorn.glogging import Logger as GunicornLogger
+
+_SECRET = re.compile(r"prv_[0-9A-Za-z]+|[^\s/@\"'=]+@[^\s/@\"'=]+")
+"""Tokens and e-mail addresses, should somebody put one where it does not belong, such as into a path."""
+_OF_A_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_OURS = ("domain.", "projections.", "provider.", "api.")
+
+
+class JsonLines(logging.Formatter):
+    """One line of JSON for each record, with what was given as `extra`.
+
+    The message of an exception may quote what somebody sent, so it is left out, unless it is our own or the system's.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        said: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "process": record.process,
+            "event": record.getMessage(),
+        }
+        said.update((name, value) for name, value in vars(record).items() if name not in _OF_A_RECORD)
+        said = {name: _SECRET.sub("…", value) if isinstance(value, str) else value for name, value in said.items()}
+        if record.exc_info and record.exc_info[1] is not None:
+            said["error"] = _told(record.exc_info[1])
+        return orjson.dumps(said, default=repr).decode()
+
+
+def _told(error: BaseException) -> list[dict[str, Any]]:
+    """Return an error and what led to it, the first cause first: each its kind and the places in the code."""
+    chain = [error]
+    while (earlier := chain[-1].__cause__ or chain[-1].__context__) is not None and earlier not in chain:
+        chain.append(earlier)
+    told = []
+    for each in reversed(chain):
+        kind = type(each)
+        quotes_nobody = isinstance(each, (OSError, sqlite3.Error)) or kind.__module__.startswith(_OURS)
+        told.append(
+            {
+                "kind": f"{kind.__module__}.{kind.__qualname__}",
+                **({"message": _SECRET.sub("…", str(each))} if quotes_nobody else {}),
+                "at": [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(each.__traceback__)],
+            }
+        )
+    return told
+
+
+class Logger(GunicornLogger):  # type: ignore[misc]
+    """gunicorn's logger, with every line as JSON on stderr, and nothing in it that says who somebody is.
+
+    There are no addresses, no query strings, no headers and no bodies in it; the request id leads from a line to the
+    events of the request.
+    """
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        lines = logging.StreamHandler(sys.stderr)
+        lines.setFormatter(JsonLines())
+        for log in (self.error_log, self.access_log, logging.getLogger()):
+            log.handlers = [lines]
+        logging.getLogger().setLevel(max(self.loglevel, logging.INFO))
+
+    def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
+        """Log one request that was answered."""
+        headers = {name.lower(): value for name, value in resp.headers}
+        self.access_log.info(
+            "request",
+            extra={
+                "method": environ.get("REQUEST_METHOD"),
+                "path": str(environ.get("PATH_INFO", ""))[:300],
+                "status": int(str(resp.status).split(None, 1)[0]),
+                "bytes": getattr(resp, "sent", None),
+                "ms": round(request_time.total_seconds() * 1000, 1),
+                "request_id": headers.get("x-request-id"),
+            },
+        )
+
+    def warning(self, msg: str, *args: Any, **kwargs: Any) -> None:
+        """Log a warning; one about a request that can't be read quotes it, so only that it came is told."""
+        if msg.startswith("Invalid request from"):
+            msg, args = "a request that is not HTTP was refused", ()
+        super().warning(msg, *args, **kwargs)
+
+    def exception(self, msg: str, *args: Any, **kwargs: Any) -> None:
+        """Log an error; the address of the request that it came from loses its query."""
+        super().exception(msg, *(str(each).partition("?")[0] for each in args), **kwargs)
+
+
+worker_class = "gthread"
+logger_class = Logger
+accesslog = "-"
+# Every store is opened after the fork: an SQLite connection must not be carried into another process.
+preload_app = False
+timeout = 30
+graceful_timeout = 25
+keepalive = 5
+# A worker is replaced now and then, in case something grows in it; seldom, as each new one has cold caches.
+max_requests = 100_000
+max_requests_jitter = 20_000
+# Heartbeats are files; on a disk a slow write would look like a worker that hangs.
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+# It would be a socket in the home directory, which a service has not got.
+control_socket_disable = True
+# Which proxies are trusted is PROVIDER_PROXIES, and wsgi.py's to apply.
+forwarded_allow_ips = ""
