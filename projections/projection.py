@@ -99,12 +99,14 @@ def view_table(
     name: str, *columns: Column[Any], key: tuple[str, ...], indexes: Iterable[tuple[str, ...]] = ()
 ) -> Table:
     """Return a table whose rows hold from the position `since` up to, not including, `until`."""
+    every = (*columns, Column("since", BigInteger, nullable=False), Column("until", BigInteger, nullable=False))
+    for column in every:
+        # The library makes a class of its own of each name, and JSON wants the keys of a row to be text and no more.
+        column.name = column.key = str(column.name)
     return Table(
         name,
         METADATA,
-        *columns,
-        Column("since", BigInteger, nullable=False),
-        Column("until", BigInteger, nullable=False),
+        *every,
         PrimaryKeyConstraint(*key, "since"),
         *(Index(f"{name}_by_{'_'.join(index)}", *index, "until") for index in indexes),
         info={"key": key},
