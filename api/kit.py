@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 from uuid import UUID
 
 import flask_smorest
@@ -27,6 +28,7 @@ from api.permissions import OF_A_ROLE
 from api.problems import BadRequest, Invalidated, KeyRequired, NotAcceptable, PreconditionRequired, UnsupportedMediaType
 from domain.refusal import Invalid
 from projections import history
+from provider.keys import Damaged, Key
 from provider.log import IdempotencyKey, NotFound, Receipt
 from provider.office import Office
 from provider.work import Act
@@ -239,14 +241,17 @@ class Blueprint(flask_smorest.Blueprint):
         return declare
 
 
-def receipt(done: Receipt, *, creates: bool = False, location: str | None = None) -> Response:
-    """Return the answer to a command."""
+def receipt(
+    done: Receipt, *, creates: bool = False, location: str | None = None, beside: Mapping[str, Any] | None = None
+) -> Response:
+    """Return the answer to a command; `beside` are members of its own."""
     said = {
         "id": done.id,
         "version": done.version,
         "position": done.position,
         "outcome": done.outcome,
         "ids": done.ids,
+        **(beside or {}),
     }
     response = Response(orjson.dumps(said), status=201 if creates else 200, mimetype="application/json")
     response.headers["ETag"] = f'"{done.version}"'
@@ -364,19 +369,22 @@ def _position_of(said: str, position: int) -> int:
 
 def _opened(cursor: str) -> tuple[int | None, tuple[Any, ...]]:
     try:
-        pinned, after = orjson.loads(base64.urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)))
-        plain = all(part is None or isinstance(part, (str, int)) for part in after)
-        if not plain or not (pinned is None or (isinstance(pinned, int) and 0 <= pinned < 2**62)) or not after:
-            raise ValueError(cursor)
-        if any(isinstance(part, int) and abs(part) >= 2**63 for part in after):
-            raise ValueError(cursor)
-    except (ValueError, TypeError, UnicodeError):
-        raise BadRequest("This cursor is not one of ours; begin again without it.", field="cursor") from None
+        sealed = base64.urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4))
+        pinned, after = orjson.loads(_cursor_key().open(sealed, request.path.encode()))
+    except (Damaged, ValueError):
+        raise BadRequest("This cursor is not one of this list's; begin again without it.", field="cursor") from None
     return pinned, tuple(after)
 
 
 def _closed(pinned: int | None, after: tuple[Any, ...]) -> str:
-    return base64.urlsafe_b64encode(orjson.dumps([pinned, list(after)])).decode().rstrip("=")
+    sealed = _cursor_key().seal(orjson.dumps([pinned, list(after)]), request.path.encode())
+    return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
+
+
+def _cursor_key() -> Key:
+    """Return the key of cursors: nobody can make one up, so a list may trust the kinds of its parts."""
+    here = office()
+    return here.keys.of_many([here.institution], create=True)[here.institution]
 
 
 def _page(page: Page, answer: type[ma.Schema], form: str, at: int | None, position: int) -> Response:
@@ -387,8 +395,7 @@ def _page(page: Page, answer: type[ma.Schema], form: str, at: int | None, positi
         said = request.args.to_dict()
         said.pop("as_of", None)
         said["cursor"] = cursor
-        query = "&".join(f"{name}={value}" for name, value in said.items())
-        response.headers["Link"] = f'<{request.path}?{query}>; rel="next"'
+        response.headers["Link"] = f'<{request.path}?{urlencode(said)}>; rel="next"'
     return response
 
 
