@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Table, select
 
 from domain.catalogue import CATALOGUE
+from domain.course import Course
 from domain.credential import CredentialPolicy, Source
 from domain.institution import Act, Institution, Settings, SignOff, SignOffMode
 from domain.person import Person
@@ -254,6 +255,16 @@ def _trainer_moved(rows: Rows, event: Trainer.Booked | Trainer.Released) -> None
     rows.change(trainer_rows, event.originator_id, version=event.originator_version)
 
 
+@directory.on(Course.TrainerAssigned)
+def _assigned_to_course(rows: Rows, event: Course.TrainerAssigned) -> None:
+    rows.put(course_trainers, course=event.originator_id, person=event.trainer_person, role=event.role)
+
+
+@directory.on(Course.TrainerReleased)
+def _released_from_course(rows: Rows, event: Course.TrainerReleased) -> None:
+    rows.delete(course_trainers, event.originator_id, event.trainer_person)
+
+
 def _held(rows: Rows, table: Table, event: Any) -> Row:
     row = rows.get(table, event.originator_id)
     if row is None:
@@ -325,7 +336,7 @@ def trainer(read: Connection, person: UUID | str, *, at: int | None = None) -> d
     return _one(read, select(trainer_rows).where(trainer_rows.c.trainer == str(stream), holds(trainer_rows, at)))
 
 
-def listed_trainers(
+def trainers(
     read: Connection, *, after: int | None = None, limit: int = 50, at: int | None = None
 ) -> list[dict[str, Any]]:
     """Return trainers in the order in which they were registered, after a `registered` position: up to `limit + 1`."""
