@@ -166,8 +166,7 @@ class Blueprint(flask_smorest.Blueprint):
         def declare(view: View) -> View:
             @wraps(view)
             def carry_out(said: dict[str, Any], /, **path: Any) -> Response:
-                principal = auth.admit(permission, path)
-                g.act = _act(principal, said.pop("at", None), versioned=versioned, needs_key=needs_key)
+                g.act = _act(g.principal, said.pop("at", None), versioned=versioned, needs_key=needs_key)
                 done = view(said, **path)
                 return done if isinstance(done, Response) else receipt(done, creates=creates, location=location)
 
@@ -182,7 +181,7 @@ class Blueprint(flask_smorest.Blueprint):
             statuses = [400, 401, 403, 404, 409, 413, 415, 422, 503, *([412, 428] if versioned else [])]
             for status in statuses:
                 documented = _problem_response(self, status)(documented)
-            self.route(rule, methods=["POST"])(documented)
+            self.route(rule, methods=["POST"])(_admitted(permission, documented))
             return view
 
         return declare
@@ -209,9 +208,7 @@ class Blueprint(flask_smorest.Blueprint):
             @wraps(view)
             def look(asked: dict[str, Any], /, **path: Any) -> Response:
                 form = _negotiated(table=table)
-                _wait_for(asked.pop("after", None))
-                auth.admit(permission, path)
-                position = office().views.position(reading())
+                position = _reached(asked.pop("after", None))
                 at, after = _as_of(asked, position, listing=listing)
                 said = view(Asked(at, asked.pop("limit", LARGEST_PAGE), after), **asked, **path)
                 if isinstance(said, Response):
@@ -235,7 +232,7 @@ class Blueprint(flask_smorest.Blueprint):
             documented = self.alt_response(304, description="It is as you know it.", success=True)(documented)
             for status in (400, 401, 403, 404, 406, 422, 503) if permission else (400, 404, 406, 422, 503):
                 documented = _problem_response(self, status)(documented)
-            self.route(rule, methods=["GET"])(documented)
+            self.route(rule, methods=["GET"])(_admitted(permission, documented))
             return view
 
         return declare
@@ -331,16 +328,34 @@ def _negotiated(*, table: bool) -> str:
     return chosen
 
 
-def _wait_for(position: int | None) -> None:
-    """Bring the views to the end of the log; an earlier crash heals here.
+def _admitted(permission: str | None, view: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the view behind the question who asks: nobody else learns what is wrong with their request."""
+    if permission is None:
+        return view
 
-    :raises NotFound: when `after` names a position that the log has not reached.
+    @wraps(view)
+    def admit(**path: Any) -> Any:
+        auth.admit(permission, path)
+        return view(**path)
+
+    return admit
+
+
+def _reached(after: int | None) -> int:
+    """Bring the views to the end of the log, which heals an earlier crash, and return the position of this reading.
+
+    :raises BadRequest: when `after` names a position that the log has not reached.
     """
     here = office()
     end = here.log.position()
-    if position is not None and position > end:
-        raise BadRequest(f"`after` names position {position}, but the log ends at {end}.", field="after")
-    here.views.catch_up(end)
+    if after is not None and after > end:
+        raise BadRequest(f"`after` names position {after}, but the log ends at {end}.", field="after")
+    position = here.views.position(reading())
+    if position < end:
+        here.views.catch_up(end)
+        reading().rollback()  # What was read so far stands in a state before.
+        position = here.views.position(reading())
+    return position
 
 
 def _as_of(asked: dict[str, Any], position: int, *, listing: bool) -> tuple[int | None, tuple[Any, ...] | None]:
