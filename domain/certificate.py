@@ -80,7 +80,7 @@ class CodeGuessable(Invalid):
     """The verification code is so short that one could try them all."""
 
 
-class CertificateReasonMissing(Invalid):
+class ReasonMissing(Invalid):
     """A certificate is never replaced, revoked or defended without saying why."""
 
 
@@ -205,8 +205,7 @@ class Certificate(Aggregate):
         number = certificate_number(prefix=prefix, year=year, serial=serial)
         if number == replaces:
             raise NumberImpossible(
-                f"Certificate {number} can't replace itself; a new one gets a new number.",
-                field="replaces",
+                f"Certificate {number} can't replace itself; a new one gets a new number.", field="replaces"
             )
         _check_facts(facts)
         missing = [aspect for aspect in _NEEDED if all(aspect != b.aspect for b in rests_on)]
@@ -217,8 +216,7 @@ class Certificate(Aggregate):
             )
         if len(verification_code.strip()) < _SHORTEST_CODE:
             raise CodeGuessable(
-                f"A verification code needs {_SHORTEST_CODE} random characters or more.",
-                field="verification_code",
+                f"A verification code needs {_SHORTEST_CODE} random characters or more.", field="verification_code"
             )
         return cls._create(
             cls.Issued,
@@ -268,13 +266,7 @@ class Certificate(Aggregate):
         )
 
     def request_revocation(
-        self,
-        *,
-        reason: str,
-        note: Private | None = None,
-        by: UUID,
-        at: datetime,
-        on_behalf_of: UUID | None = None,
+        self, *, reason: str, note: Private | None = None, by: UUID, at: datetime, on_behalf_of: UUID | None = None
     ) -> None:
         """Ask that the certificate be withdrawn without a replacement.
 
@@ -288,14 +280,7 @@ class Certificate(Aggregate):
                 " revokes it now, or rejects the request."
             )
         _must_say_why(reason, note)
-        self.trigger_event(
-            self.RevocationRequested,
-            reason=reason,
-            note=note,
-            by=by,
-            at=at,
-            on_behalf_of=on_behalf_of,
-        )
+        self.trigger_event(self.RevocationRequested, reason=reason, note=note, by=by, at=at, on_behalf_of=on_behalf_of)
 
     def revoke(
         self,
@@ -344,13 +329,7 @@ class Certificate(Aggregate):
         )
 
     def reject_revocation(
-        self,
-        *,
-        reason: str,
-        note: Private | None = None,
-        by: UUID,
-        at: datetime,
-        on_behalf_of: UUID | None = None,
+        self, *, reason: str, note: Private | None = None, by: UUID, at: datetime, on_behalf_of: UUID | None = None
     ) -> None:
         """Decline the request, or take it back: the certificate stays in force.
 
@@ -360,14 +339,7 @@ class Certificate(Aggregate):
         if self.revocation is None:
             raise RevocationNotRequested(f"Nobody has requested the revocation of certificate {self.number}.")
         _must_say_why(reason, note)
-        self.trigger_event(
-            self.RevocationRejected,
-            reason=reason,
-            note=note,
-            by=by,
-            at=at,
-            on_behalf_of=on_behalf_of,
-        )
+        self.trigger_event(self.RevocationRejected, reason=reason, note=note, by=by, at=at, on_behalf_of=on_behalf_of)
 
     def resolve_discrepancy(
         self,
@@ -394,8 +366,7 @@ class Certificate(Aggregate):
         known = self.rests_on.get((stream, aspect))
         if known is None:
             raise DiscrepancyUnfounded(
-                f"Certificate {self.number} doesn't rest on the {aspect.value} of {stream}.",
-                field="stream",
+                f"Certificate {self.number} doesn't rest on the {aspect.value} of {stream}.", field="stream"
             )
         if version <= known:
             raise DiscrepancyUnfounded(
@@ -518,8 +489,7 @@ def _check_facts(facts: Facts) -> None:
             raise FactsImpossible(f"The certificate needs the {name.replace('_', ' ')}.", field=f"facts/{name}")
     if facts.last_day < facts.first_day:
         raise FactsImpossible(
-            f"The course can't end on {facts.last_day}, before it begins on {facts.first_day}.",
-            field="facts/last_day",
+            f"The course can't end on {facts.last_day}, before it begins on {facts.first_day}.", field="facts/last_day"
         )
     if facts.contact_minutes < 1:
         raise FactsImpossible("A certificate states the contact minutes, at least 1.", field="facts/contact_minutes")
@@ -527,11 +497,9 @@ def _check_facts(facts: Facts) -> None:
 
 def _must_say_why(reason: str, note: Private | None, *, field: str = "reason") -> None:
     if not reason.strip():
-        raise CertificateReasonMissing(f"Say why: the {field} is empty.", field=field)
+        raise ReasonMissing(f"Say why: the {field} is empty.", field=field)
     if reason == "other" and note is None:
-        raise CertificateReasonMissing(
-            f'The {field} "other" says nothing by itself; explain it in the note.', field="note"
-        )
+        raise ReasonMissing(f'The {field} "other" says nothing by itself; explain it in the note.', field="note")
 
 
 def _listed(numbers: tuple[int, ...]) -> str:
