@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -23,6 +25,7 @@ from eventsourcing.sqlite import (
 from eventsourcing.utils import Environment
 
 from domain.aggregate import Aggregate
+from provider.locks import Turn
 from provider.mapper import EventMapper, request
 
 Kind = TypeVar("Kind", bound=Aggregate)
@@ -253,12 +256,36 @@ class Pool(SQLiteConnectionPool):
 
 
 class Datastore(SQLiteDatastore):
-    """The library's datastore on our connections."""
+    """The library's datastore with a connection for each thread, and writers that take turns.
+
+    Lending a connection from a pool for each statement costs more than the statement.
+    """
 
     def __init__(self, db_name: str, **kwargs: Any) -> None:
         super().__init__(db_name, **kwargs)
         self.pool.close()
-        self.pool = Pool(db_name=db_name, lock_timeout=10, pool_size=16, max_overflow=16)
+        self.pool = Pool(db_name=db_name, lock_timeout=10, pool_size=64, max_overflow=64)
+        self._local = threading.local()
+        self._turn = Turn(Path(db_name + ".turn"))
+
+    @contextmanager
+    def transaction(self, *, commit: bool) -> Iterator[SQLiteCursor]:
+        lent = getattr(self._local, "connection", None)
+        if lent is None:
+            lent = self._local.connection = self.pool._create_connection()
+        if not commit:
+            with lent.transaction(commit=False) as cursor:
+                yield cursor
+            return
+        with self._turn, lent.transaction(commit=True) as cursor:
+            yield cursor
+
+    def close(self) -> None:
+        super().close()
+        if (lent := self.__dict__.pop("_local", None)) is not None and hasattr(lent, "connection"):
+            lent.connection.close()
+        if (turn := self.__dict__.get("_turn")) is not None:
+            turn.close()
 
 
 class Factory(SQLiteFactory):
