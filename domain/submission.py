@@ -29,6 +29,9 @@ RESOLUTIONS = ("stands", "reported_to_body", "corrected_at_body", "withdrawn_at_
 SOURCES = ("body_page", "body_mail", "body_support", "learner", "api")
 """Where a registrar may have seen what a body says."""
 
+LONGEST_PART = 75
+"""Lines in a part. An entry of the verifiable log has 64 KiB, and a line with six bases some 800 bytes."""
+
 _FURTHEST_ZONE = timedelta(hours=14)
 
 
@@ -42,6 +45,10 @@ class RegistersOpen(Refused):
 
 class NobodyToSubmit(Refused):
     """There is no line to draft, to approve or to send."""
+
+
+class PartTooLong(Refused):
+    """More lines than one part takes; there can be several parts at a time."""
 
 
 class AlreadyAccepted(Refused):
@@ -750,6 +757,7 @@ class Submission(Aggregate):
         :raises UnknownProfile: there is no template for the profile.
         :raises RegistersOpen: a register isn't sealed.
         :raises NobodyToSubmit: there are no completers.
+        :raises PartTooLong: there are more than 75.
         :raises SaidTwice: an enrolment is given twice.
         :raises LineUnfounded: a completer comes without the decision.
         """
@@ -1745,6 +1753,12 @@ def _check_completers(completers: Sequence[Completer], unsealed: tuple[int, ...]
     if not completers:
         raise NobodyToSubmit(
             "Nobody is left to submit: the lead trainer decides who completed, and who was accepted isn't sent again."
+        )
+    if len(completers) > LONGEST_PART:
+        raise PartTooLong(
+            f"A part takes {LONGEST_PART} lines, and these are {len(completers)}. Draft some of them, and the others"
+            " in a further part; both can be sent on the same day.",
+            field="completers",
         )
     _must_be_distinct((completer.enrolment for completer in completers), kind="enrolment")
     for completer in completers:

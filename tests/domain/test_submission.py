@@ -23,6 +23,7 @@ from domain.person import Names
 from domain.private import Private
 from domain.refusal import Forbidden, Refused
 from domain.submission import (
+    LONGEST_PART,
     SA_LOAD,
     STEPS,
     TEMPLATES,
@@ -54,6 +55,7 @@ from domain.submission import (
     PartNotReady,
     PartSent,
     PartStage,
+    PartTooLong,
     PaymentUnclear,
     Problem,
     ProblemCode,
@@ -222,6 +224,13 @@ def test_a_submission_is_drafted_with_a_line_for_each_completer():
     assert submission.state_of(1) is LineState.PENDING
 
 
+def test_a_long_class_goes_in_several_parts_at_a_time():
+    many = [completer(number) for number in range(LONGEST_PART + 1)]
+    given(lambda: draft(completers=many[:-1])).when(Submission.draft_part, completers=many[-1:], **SAID).then(
+        Submission.PartDrafted, part=2
+    )
+
+
 def test_there_is_one_submission_for_a_course_and_a_body():
     assert draft().id == draft(completers=(CY,)).id == Submission.create_id(COURSE, "SA")
     assert draft(body="SAFE").id != draft().id
@@ -235,6 +244,7 @@ def test_there_is_one_submission_for_a_course_and_a_body():
         (UnknownProfile, "sa_load", {"profile": "pigeon"}),
         (RegistersOpen, "session 2, 4", {"unsealed": (4, 2)}),
         (NobodyToSubmit, "Nobody is left", {"completers": ()}),
+        (PartTooLong, "these are 76", {"completers": tuple(completer(number) for number in range(76))}),
         (SaidTwice, "twice", {"completers": (ADA, BOB, ADA)}),
         (LineUnfounded, "decision", {"completers": (replace(ADA, rests_on=()),)}),
         (LineUnfounded, "decision", {"completers": (replace(ADA, rests_on=ADA.rests_on[1:]),)}),
