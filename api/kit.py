@@ -19,8 +19,6 @@ import marshmallow as ma
 import orjson
 from flask import Response, current_app, g, request
 from sqlalchemy import Connection
-from webargs import ValidationError as ArgumentsError
-from webargs.flaskparser import FlaskParser
 
 from api import auth
 from api.fields import Answer, Body, Moment, ReceiptAnswer, Whole
@@ -84,21 +82,6 @@ class Page:
         return cls(rows[:limit], tuple(last[name] for name in key))
 
 
-class Parser(FlaskParser):
-    """Reads arguments; unknown members are refused wherever they are."""
-
-    DEFAULT_UNKNOWN_BY_LOCATION = {"json": ma.RAISE, "query": ma.RAISE}
-
-    def handle_error(self, error: ArgumentsError, *_: Any, **__: Any) -> Any:
-        messages = error.messages
-        if isinstance(messages, dict) and set(messages) <= {"json", "query", "form", "files"}:
-            messages = {"_schema": list(messages.values())}
-        raise Invalidated(messages)
-
-    def _handle_invalid_json_error(self, *_: Any, **__: Any) -> Any:
-        raise BadRequest("The body is not JSON: it is cut off, or not in UTF-8, or holds half a character.")
-
-
 class Problem(Answer):
     """What goes wrong, as in RFC 9457."""
 
@@ -138,9 +121,10 @@ class ListArguments(QueryArguments):
 
 
 class Blueprint(flask_smorest.Blueprint):
-    """A noun's routes. Each names its permission, and what it takes and gives."""
+    """A noun's routes. Each names its permission, and what it takes and gives.
 
-    ARGUMENTS_PARSER = Parser()
+    The library's decorators only document a route; what runs is one function, for each would wrap it once more.
+    """
 
     def command(
         self,
@@ -163,25 +147,27 @@ class Blueprint(flask_smorest.Blueprint):
         versioned = versioned and not creates
         needs_key = creates if keyed is None else keyed
 
+        taking = body()
+
         def declare(view: View) -> View:
             @wraps(view)
-            def carry_out(said: dict[str, Any], /, **path: Any) -> Response:
-                g.act = _act(g.principal, said.pop("at", None), versioned=versioned, needs_key=needs_key)
+            def carry_out(**path: Any) -> Response:
+                principal = auth.admit(permission, path)
+                said = _body(taking)
+                g.act = _act(principal, said.pop("at", None), versioned=versioned, needs_key=needs_key)
                 done = view(said, **path)
                 return done if isinstance(done, Response) else receipt(done, creates=creates, location=location)
 
-            carry_out.permission = permission  # type: ignore[attr-defined]
             parameters = [_header("If-Match", "The version that you have seen, or *.", versioned)] if versioned else []
             parameters.append(_header("Idempotency-Key", "8 to 255 characters; the same for a retry.", needs_key))
-            documented = self.doc(parameters=parameters, security=[{"token": []}], **_permitted(permission, view))(
-                carry_out
-            )
-            documented = self.arguments(body, required=_needs_a_body(body))(documented)
-            documented = self.alt_response(201 if creates else 200, schema=answer, headers=COMMAND_HEADERS)(documented)
             statuses = [400, 401, 403, 404, 409, 413, 415, 422, 503, *([412, 428] if versioned else [])]
-            for status in statuses:
-                documented = _problem_response(self, status)(documented)
-            self.route(rule, methods=["POST"])(_admitted(permission, documented))
+            documented = [
+                self.doc(parameters=parameters, security=[{"token": []}], **_permitted(permission, view)),
+                self.arguments(body, required=_needs_a_body(body)),
+                self.alt_response(201 if creates else 200, schema=answer, headers=COMMAND_HEADERS),
+                *(_problem_response(self, status) for status in statuses),
+            ]
+            self._declare(rule, "POST", carry_out, permission, documented)
             return view
 
         return declare
@@ -204,9 +190,15 @@ class Blueprint(flask_smorest.Blueprint):
         """
         listing = issubclass(arguments, ListArguments)
 
+        taking = arguments()
+        unasked = taking.load({})
+
         def declare(view: View) -> View:
             @wraps(view)
-            def look(asked: dict[str, Any], /, **path: Any) -> Response:
+            def look(**path: Any) -> Response:
+                if permission is not None:
+                    auth.admit(permission, path)
+                asked = _query(taking) if request.query_string else dict(unasked)
                 form = _negotiated(table=table)
                 position = _reached(asked.pop("after", None))
                 at, after = _as_of(asked, position, listing=listing)
@@ -218,24 +210,75 @@ class Blueprint(flask_smorest.Blueprint):
                 _tag(response, entity, path, at)
                 return response
 
-            look.permission = permission  # type: ignore[attr-defined]
-            documented = self.doc(
-                **({"security": [{"token": []}], **_permitted(permission, view)} if permission else {"security": []})
-            )(look)
-            documented = self.arguments(arguments, location="query")(documented)
             schema: Any = answer(many=True) if listing else answer
-            documented = self.alt_response(200, schema=schema, headers=QUERY_HEADERS)(documented)
+            described = (
+                {"security": [{"token": []}], **_permitted(permission, view)} if permission else {"security": []}
+            )
+            statuses = (400, 401, 403, 404, 406, 422, 503) if permission else (400, 404, 406, 422, 503)
+            documented = [
+                self.doc(**described),
+                self.arguments(arguments, location="query"),
+                self.alt_response(200, schema=schema, headers=QUERY_HEADERS),
+                self.alt_response(304, description="It is as you know it.", success=True),
+                *(_problem_response(self, status) for status in statuses),
+            ]
             if table:
-                documented = self.alt_response(
-                    200, schema={"type": "string"}, content_type="text/csv", headers=QUERY_HEADERS
-                )(documented)
-            documented = self.alt_response(304, description="It is as you know it.", success=True)(documented)
-            for status in (400, 401, 403, 404, 406, 422, 503) if permission else (400, 404, 406, 422, 503):
-                documented = _problem_response(self, status)(documented)
-            self.route(rule, methods=["GET"])(_admitted(permission, documented))
+                documented.append(
+                    self.alt_response(200, schema={"type": "string"}, content_type="text/csv", headers=QUERY_HEADERS)
+                )
+            self._declare(rule, "GET", look, permission, documented)
             return view
 
         return declare
+
+    def _declare(
+        self,
+        rule: str,
+        method: str,
+        view: Callable[..., Response],
+        permission: str | None,
+        documented: Sequence[Callable[[Any], Any]],
+    ) -> None:
+        """Register a view with the documentation that the library's decorators make."""
+        described: Any = lambda: None  # noqa: E731
+        for decorate in documented:
+            described = decorate(described)
+        view._apidoc = described._apidoc  # type: ignore[attr-defined]
+        view.permission = permission  # type: ignore[attr-defined]
+        self.route(rule, methods=[method])(view)
+
+
+def _body(schema: ma.Schema) -> dict[str, Any]:
+    """Return what a command is told.
+
+    :raises BadRequest: when it is not JSON.
+    :raises Invalidated: when members are wrong, missing or unknown.
+    """
+    data = request.get_data(cache=True)
+    try:
+        said = orjson.loads(data) if data else {}
+    except orjson.JSONDecodeError:
+        raise BadRequest("The body is not JSON: it is cut off, or not in UTF-8, or holds half a character.") from None
+    return _loaded(schema, said)
+
+
+def _query(schema: ma.Schema) -> dict[str, Any]:
+    """Return what a query is asked.
+
+    :raises Invalidated: when arguments are wrong or unknown.
+    """
+    said = {
+        name: values if isinstance(schema.fields.get(name), ma.fields.List) else values[-1]
+        for name, values in request.args.lists()
+    }
+    return _loaded(schema, said)
+
+
+def _loaded(schema: ma.Schema, said: Any) -> dict[str, Any]:
+    try:
+        return schema.load(said)  # type: ignore[no-any-return]
+    except ma.ValidationError as error:
+        raise Invalidated(error.messages) from None
 
 
 def receipt(
@@ -326,19 +369,6 @@ def _negotiated(*, table: bool) -> str:
     if chosen is None:
         raise NotAcceptable(f"This can be had as {' or '.join(offered)}.")
     return chosen
-
-
-def _admitted(permission: str | None, view: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the view behind the question who asks: nobody else learns what is wrong with their request."""
-    if permission is None:
-        return view
-
-    @wraps(view)
-    def admit(**path: Any) -> Any:
-        auth.admit(permission, path)
-        return view(**path)
-
-    return admit
 
 
 def _reached(after: int | None) -> int:
