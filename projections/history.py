@@ -1,15 +1,32 @@
-"""The history: every event, by subject, actor, kind and time."""
+"""The history: every event, by whom and what it is about, by kind, time and position."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, func, select
+from eventsourcing.utils import get_topic
+from sqlalchemy import ColumnElement, Connection, func, or_, select
 
-from projections.projection import FOREVER, Projection, Rows, instant, number, text, uid, view_table
+from domain.access import Access
+from domain.certificate import Certificate
+from domain.course import Course
+from domain.enrolment import Enrolment
+from domain.institution import Institution
+from domain.person import Person
+from domain.register import AttendanceRegister
+from domain.submission import Submission
+from domain.trainer import Trainer
+from projections.projection import FOREVER, Projection, Rows, flag, holds, instant, number, text, uid, view_table
+
+LATE = timedelta(hours=24)
+"""What is recorded later than this after it happened is a late entry, which auditors look at."""
+
+MANY = 500
+"""How many ids are asked for in one statement."""
 
 entries = view_table(
     "history_entries",
@@ -18,50 +35,158 @@ entries = view_table(
     number("version"),
     text("topic"),
     uid("actor"),
+    uid("course"),
+    uid("person"),
     text("at"),
     text("recorded_at"),
+    flag("late"),
     text("request"),
     key=("position",),
-    indexes=[("stream", "version"), ("recorded_at",), ("actor",), ("topic",)],
+    indexes=[
+        ("stream", "version"),
+        ("recorded_at",),
+        ("actor", "position"),
+        ("course", "position"),
+        ("person", "position"),
+        ("topic", "position"),
+    ],
 )
+"""One row per event. `course` and `person` are the ones it is about first of all, also where only its stream knows."""
+
 subjects = view_table("history_subjects", uid("subject"), number("position"), key=("subject", "position"))
+"""Whatever else an event names: both people of a substitution, all trainers of a session, everybody on a submission."""
 
-history = Projection("history", version=1, tables=(entries, subjects))
+things = view_table(
+    "history_things",
+    text("thing"),
+    text("kind"),
+    uid("course"),
+    uid("person"),
+    number("number"),
+    text("label"),
+    key=("thing",),
+)
+"""What an id stands for, so that a sentence can name it: one row per stream, by its id.
+
+A line of a submission and an authorisation of a trainer have rows too, by the stream's id, a slash and their number.
+"""
+
+history = Projection("history", version=1, tables=(entries, subjects, things))
+
+Made = Callable[[Any], dict[str, Any]]
+
+MADE: dict[str, Made] = {
+    get_topic(kind): made
+    for kind, made in {
+        Institution.Founded: lambda e: {"kind": "institution", "label": e.name},
+        Person.Registered: lambda e: {"kind": "person", "person": e.originator_id},
+        Trainer.Registered: lambda e: {"kind": "trainer", "person": e.person},
+        Access.Opened: lambda e: {"kind": "access", "person": e.person},
+        Course.Drafted: lambda e: {"kind": "course", "course": e.originator_id, "label": e.title},
+        Enrolment.Requested: lambda e: {"kind": "enrolment", "course": e.course, "person": e.person},
+        AttendanceRegister.Opened: lambda e: {"kind": "register", "course": e.course, "number": e.session},
+        Certificate.Issued: lambda e: {
+            "kind": "certificate",
+            "course": e.facts.course,
+            "person": e.facts.person,
+            "label": e.number,
+        },
+        Submission.Drafted: lambda e: {"kind": "submission", "course": e.course, "label": e.body},
+    }.items()
+}
+"""What a stream is, said by its first event."""
+
+_NAMING = frozenset(
+    {
+        "approved_by",
+        "copied_from",
+        "enrolment",
+        "lead",
+        "on_behalf_of",
+        "register",
+        "requested_by",
+        "stream",
+        "substitutes",
+        "survivor",
+        "trainer",
+        "trainer_person",
+    }
+)
+"""Members by which an event names a person or a thing, beside the two below; marks, devices and tokens are neither."""
+
+_HOLDING = frozenset({"elsewhere", "facts", "line", "lines", "trainers"})
+"""Members that hold such names further in, or numbers that stand for somebody."""
 
 
-_NAMED: dict[type[Any], tuple[str, ...]] = {}
+Members = tuple[bool, bool, tuple[str, ...], tuple[str, ...]]
+_MEMBERS: dict[type[Any], Members] = {}
 
 
-def _ids_in(kind: type[Any]) -> tuple[str, ...]:
-    """Return the fields of a class of events that name a thing or a person, other than who did it."""
-    if kind not in _NAMED:
-        _NAMED[kind] = tuple(
-            field.name
-            for field in fields(kind)
-            if field.type in ("UUID", "UUID | None") and field.name not in ("originator_id", "by")
+def _members(kind: type[Any]) -> Members:
+    """Return whether a class has a `course` and a `person`, its other members that name, and those that hold names."""
+    if kind not in _MEMBERS:
+        members = [each.name for each in fields(kind)]
+        _MEMBERS[kind] = (
+            "course" in members,
+            "person" in members,
+            tuple(name for name in members if name in _NAMING),
+            tuple(name for name in members if name in _HOLDING),
         )
-    return _NAMED[kind]
+    return _MEMBERS[kind]
 
 
 @history.on_every
 def entered(rows: Rows, event: Any) -> None:
-    """Note where the event stands, and every thing and person that it names."""
+    """Note where the event stands, and everybody and everything that it is about."""
     stream = str(event.originator_id)
+    topic = event.TOPIC
+    if (made := MADE.get(topic)) is not None:
+        rows.add(things, thing=stream, **made(event))
+    thing = rows.get(things, stream) or {}
+    has_course, has_person, naming, holding = _members(type(event))
+    course = str(event.course) if has_course else thing.get("course")
+    person = str(event.person) if has_person else thing.get("person")
+    recorded = event.timestamp
     rows.add(
         entries,
         position=rows.position,
         stream=stream,
         version=event.originator_version,
-        topic=event.TOPIC,
+        topic=topic,
         actor=event.by,
+        course=course,
+        person=person,
         at=event.at,
-        recorded_at=event.timestamp,
+        recorded_at=recorded,
+        late=recorded - event.at > LATE,
         request=rows.request["id"] if rows.request else None,
     )
-    said = {stream}
-    said.update(str(value) for name in _ids_in(type(event)) if (value := getattr(event, name)) is not None)
-    for subject in said:
+    named = {str(value) for name in naming if (value := getattr(event, name)) is not None}
+    if has_person and thing.get("person"):
+        named.add(thing["person"])
+    for name in holding:
+        named.update(_held(rows, stream, course, getattr(event, name)))
+    for subject in named - {stream, course, person}:
         rows.add(subjects, subject=subject, position=rows.position)
+
+
+def _held(rows: Rows, stream: str, course: str | None, value: Any) -> Iterator[str]:
+    """Give the ids in a member that holds them; a whole number is a line of the submission that the event is of."""
+    for each in value if isinstance(value, tuple) else (value,):
+        if isinstance(each, UUID):
+            yield str(each)
+        elif isinstance(each, int):
+            if (line := rows.get(things, f"{stream}/{each}")) is not None:
+                yield line["person"]
+        elif each is not None:
+            yield from (
+                str(named)
+                for name in ("course", "enrolment", "person", "register", "trainer")
+                if (named := getattr(each, name, None)) is not None
+            )
+            if hasattr(each, "line"):
+                line_key = f"{stream}/{each.line}"
+                rows.add(things, thing=line_key, kind="line", course=course, person=each.person, number=each.line)
 
 
 def position_at(read: Connection, moment: datetime) -> int:
@@ -86,3 +211,116 @@ def version_of(read: Connection, stream: UUID | str, *, at: int | None = None) -
         )
     ).scalar()
     return None if version is None else int(version)
+
+
+def listing(
+    read: Connection,
+    *,
+    subject: UUID | str | None = None,
+    course: UUID | str | None = None,
+    actor: UUID | str | None = None,
+    kind: str | None = None,
+    recorded_from: datetime | None = None,
+    recorded_to: datetime | None = None,
+    position_from: int | None = None,
+    position_to: int | None = None,
+    late: bool | None = None,
+    newest_first: bool = False,
+    after: int | None = None,
+    limit: int = 50,
+    at: int | None = None,
+) -> list[dict[str, Any]]:
+    """Return up to `limit + 1` entries that fit all that is asked, in the order of their positions.
+
+    `subject` is anything or anybody the event is about or names; `course` everything that belongs to it; `actor` who
+    did it; `kind` a whole topic (`enrolment.withdrawn`) or its first part (`enrolment`). Times and positions are
+    aware datetimes and numbers; `recorded_to` is the first moment that no longer counts, `position_to` the last
+    position that does. `after` is the position of the last entry of the page before.
+
+    Each is a dict of `position`, `stream`, `version`, `topic`, `actor`, `course`, `person`, `at`, `recorded_at`,
+    `late` and `request`.
+    """
+    position = entries.c.position
+    wanted: list[ColumnElement[bool]] = []
+    if subject is not None:
+        wanted.append(_about(str(subject)))
+    if course is not None:
+        wanted.append(entries.c.course == str(course))
+    if actor is not None:
+        wanted.append(entries.c.actor == str(actor))
+    if kind is not None:
+        # A dot is followed by a slash in the order of characters: this is everything that begins with the noun.
+        wanted.append(
+            entries.c.topic == kind if "." in kind else (entries.c.topic > f"{kind}.") & (entries.c.topic < f"{kind}/")
+        )
+    if recorded_from is not None:
+        wanted.append(entries.c.recorded_at >= instant(recorded_from))
+    if recorded_to is not None:
+        wanted.append(entries.c.recorded_at < instant(recorded_to))
+    if position_from is not None:
+        wanted.append(position >= position_from)
+    if position_to is not None:
+        wanted.append(position <= position_to)
+    if late is not None:
+        wanted.append(entries.c.late == late)
+    if at is not None:
+        wanted.append(position <= at)
+    if after is not None:
+        wanted.append(position < after if newest_first else position > after)
+    found = select(entries).where(*wanted).order_by(position.desc() if newest_first else position).limit(limit + 1)
+    return [_shown(row) for row in read.execute(found)]
+
+
+def entry(read: Connection, position: int, *, at: int | None = None) -> dict[str, Any] | None:
+    """Return one entry, as `listing` does; None where there is none as of then."""
+    if position > (FOREVER if at is None else at):
+        return None
+    row = read.execute(select(entries).where(entries.c.position == position)).first()
+    return None if row is None else _shown(row)
+
+
+def things_by_ids(read: Connection, ids: Iterable[str], *, at: int | None = None) -> dict[str, dict[str, Any]]:
+    """Return what ids stand for; those unknown are left out.
+
+    Each is a dict of `thing`, `kind` (institution, person, trainer, access, course, enrolment, register, certificate,
+    submission, line or authorisation), and of what is known of it: `course`, `person`, `number` and `label`.
+    """
+    wanted = sorted(set(ids))
+    found: dict[str, dict[str, Any]] = {}
+    for i in range(0, len(wanted), MANY):
+        chunk = select(things).where(things.c.thing.in_(wanted[i : i + MANY]), holds(things, at))
+        found.update((row.thing, _shown(row)) for row in read.execute(chunk))
+    return found
+
+
+@history.on(Institution.Renamed)
+def _renamed(rows: Rows, event: Institution.Renamed) -> None:
+    rows.change(things, event.originator_id, label=event.name)
+
+
+@history.on(Trainer.Authorised)
+def _authorised(rows: Rows, event: Trainer.Authorised) -> None:
+    rows.add(
+        things,
+        thing=f"{event.originator_id}/{event.number}",
+        kind="authorisation",
+        number=event.number,
+        label=f"{event.body}/{event.code}",
+    )
+
+
+def _about(subject: str) -> ColumnElement[bool]:
+    named = select(subjects.c.position).where(subjects.c.subject == subject)
+    return or_(
+        entries.c.stream == subject,
+        entries.c.course == subject,
+        entries.c.person == subject,
+        entries.c.position.in_(named),
+    )
+
+
+def _shown(row: Any) -> dict[str, Any]:
+    """Return the row without the positions between which it holds."""
+    said = dict(row._mapping)
+    del said["since"], said["until"]
+    return said
