@@ -243,6 +243,19 @@ class Recorder(SQLiteApplicationRecorder):
             )
             return cursor.fetchall()
 
+    def at(self, positions: Sequence[int]) -> list[Entry]:
+        """Return the entries at these positions, in order; those that there are none at are left out."""
+        with self.datastore.transaction(commit=False) as c:
+            cursor = c.sqlite_cursor
+            cursor.row_factory = None
+            cursor.execute(
+                "SELECT rowid, originator_id, originator_version, topic, state "
+                f"FROM {self.events_table_name} "
+                f"WHERE rowid IN ({', '.join('?' * len(positions))}) ORDER BY rowid",
+                tuple(positions),
+            )
+            return cursor.fetchall()
+
 
 class Pool(SQLiteConnectionPool):
     """Connections on which a commit is on the disk before it is acknowledged."""
