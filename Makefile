@@ -37,14 +37,14 @@ bench: setup ## measure the speed beside the floor, and write bench.json
 	$(B)/python -m tests.bench
 
 drill: setup ## back up a running office, lose everything, restore, and compare
-	sh deploy/drill $(B)
+	$(B)/python deploy/drill.py $(B)
 
 format: setup ## put the code into its format
 	$(B)/ruff check --quiet --fix-only .
 	$(B)/ruff format --quiet .
 
-lock: setup ## write requirements/*.lock anew from pyproject.toml
-	$(B)/python -m venv --clear build/lock
+lock: ## write requirements/*.lock anew from pyproject.toml
+	$(PY) -m venv --clear build/lock
 	build/lock/bin/pip install --quiet --disable-pip-version-check uv
 	set -e; for lock in run dev; do \
 	  build/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --python-version 3.11 \
@@ -64,4 +64,5 @@ $(LOCKED):
 
 $(INSTALLED): $(LOCKED)
 	$(B)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	rm -f .venv/.installed-*
 	touch $@

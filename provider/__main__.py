@@ -52,6 +52,8 @@ def provider() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command, and leave with its status."""
+    # What it writes is nobody else's on this machine to read.
+    os.umask(0o077)
     try:
         status = provider.main(args=arguments, prog_name="provider", standalone_mode=False)
         sys.exit(status if isinstance(status, int) else DONE)

@@ -106,6 +106,7 @@ logger_class = Logger
 accesslog = "-"
 # Every store is opened after the fork: an SQLite connection must not be carried into another process.
 preload_app = False
+umask = 0o077
 timeout = 30
 graceful_timeout = 25
 keepalive = 5

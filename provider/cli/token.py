@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -13,6 +14,7 @@ from provider.cli import console
 if TYPE_CHECKING:
     from provider.office import Office
 
+CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 ROLES = ("registrar", "trainer", "auditor", "admin")
 COLUMNS = ("person", "name", "roles", "token", "label", "token_roles", "issued_at", "expires_at", "revoked")
 
@@ -72,7 +74,7 @@ def listed(as_json: bool) -> None:
 
 @command.command("revoke")
 @click.argument("token", type=click.UUID)
-@click.option("--reason", required=True, help="Why, in a word or two: lost, leaves, stolen, …")
+@click.option("--reason", required=True, help="Why, in one word: lost, stolen, replaced, …")
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @console.acting
 def revoke(token: UUID, reason: str, yes: bool, person: UUID | None) -> None:
@@ -80,6 +82,9 @@ def revoke(token: UUID, reason: str, yes: bool, person: UUID | None) -> None:
     from provider.commands import access
     from provider.log import NotFound
 
+    if not CODE.fullmatch(reason):
+        # It stands in the log in clear, for ever, and so must not be a sentence about somebody.
+        raise click.BadParameter("Give one word; dots, dashes and underscores may join it.", param_hint="--reason")
     with console.opened() as office:
         of_whom = [each for each in _people(office) if str(token) in {issued["token"] for issued in each["tokens"]}]
         if not of_whom:
