@@ -10,8 +10,8 @@ from enum import StrEnum
 from uuid import UUID, uuid5
 
 from domain.aggregate import Aggregate, AggregateCreated
-from domain.person import must_say_why
 from domain.private import Private
+from domain.reason import must_say_why
 from domain.refusal import Invalid, Refused
 
 ACCESS = UUID("6a9e4e40-0bc1-49d4-8b0b-e9bbcd87fbd9")

@@ -10,6 +10,7 @@ from uuid import UUID, uuid5
 from domain.aggregate import Aggregate, AggregateCreated
 from domain.basis import Aspect, Basis
 from domain.private import Private
+from domain.reason import must_explain
 from domain.refusal import Forbidden, Invalid, Refused
 
 CERTIFICATES = UUID("e04d918c-bb56-4be4-8b63-ec64e6b30594")
@@ -78,10 +79,6 @@ class BasisMissing(Invalid):
 
 class CodeGuessable(Invalid):
     """The verification code is so short that one could try them all."""
-
-
-class ReasonMissing(Invalid):
-    """A certificate is never replaced, revoked or defended without saying why."""
 
 
 class Stage(StrEnum):
@@ -250,7 +247,7 @@ class Certificate(Aggregate):
         :raises NotTheReplacement: the other doesn't replace this number for this enrolment.
         """
         self._must_be_live()
-        _must_say_why(reason, note)
+        must_explain(reason, note)
         if (replacement.replaces, replacement.enrolment) != (self.number, self.enrolment):
             raise NotTheReplacement(
                 f"Certificate {replacement.number} wasn't issued in place of {self.number} for the same enrolment."
@@ -279,7 +276,7 @@ class Certificate(Aggregate):
                 f"The revocation of certificate {self.number} was requested before. Somebody else"
                 " revokes it now, or rejects the request."
             )
-        _must_say_why(reason, note)
+        must_explain(reason, note)
         self.trigger_event(self.RevocationRequested, reason=reason, note=note, by=by, at=at, on_behalf_of=on_behalf_of)
 
     def revoke(
@@ -316,7 +313,7 @@ class Certificate(Aggregate):
                 f"You requested the revocation of certificate {self.number} yourself. Somebody else has to agree."
             )
         if reason is not None or request is None:
-            _must_say_why(reason or "", note)
+            must_explain(reason or "", note)
         self.trigger_event(
             self.Revoked,
             reason=reason or (request.reason if request else ""),
@@ -338,7 +335,7 @@ class Certificate(Aggregate):
         self._must_be_live()
         if self.revocation is None:
             raise RevocationNotRequested(f"Nobody has requested the revocation of certificate {self.number}.")
-        _must_say_why(reason, note)
+        must_explain(reason, note)
         self.trigger_event(self.RevocationRejected, reason=reason, note=note, by=by, at=at, on_behalf_of=on_behalf_of)
 
     def resolve_discrepancy(
@@ -373,8 +370,8 @@ class Certificate(Aggregate):
                 f"For certificate {self.number} version {known} was taken into account; version {version} isn't later.",
                 field="version",
             )
-        _must_say_why(resolution, note, field="resolution")
-        _must_say_why(reason, note)
+        must_explain(resolution, note, field="resolution")
+        must_explain(reason, note)
         self.trigger_event(
             self.DiscrepancyResolved,
             stream=stream,
@@ -493,13 +490,6 @@ def _check_facts(facts: Facts) -> None:
         )
     if facts.contact_minutes < 1:
         raise FactsImpossible("A certificate states the contact minutes, at least 1.", field="facts/contact_minutes")
-
-
-def _must_say_why(reason: str, note: Private | None, *, field: str = "reason") -> None:
-    if not reason.strip():
-        raise ReasonMissing(f"Say why: the {field} is empty.", field=field)
-    if reason == "other" and note is None:
-        raise ReasonMissing(f'The {field} "other" says nothing by itself; explain it in the note.', field="note")
 
 
 def _listed(numbers: tuple[int, ...]) -> str:

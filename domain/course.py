@@ -12,8 +12,8 @@ from uuid import UUID
 from domain.aggregate import Aggregate, AggregateCreated
 from domain.basis import Aspect, Basis
 from domain.credential import FORMATS, CredentialPolicy, check_body
-from domain.person import must_say_why
 from domain.private import Private
+from domain.reason import must_say_why
 from domain.refusal import Invalid, Refused
 from domain.schedule import (
     LONGEST,

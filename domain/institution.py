@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from domain.aggregate import Aggregate, AggregateCreated
 from domain.catalogue import CATALOGUE
 from domain.credential import BODIES, CredentialPolicy, check_body, check_policy
 from domain.private import Private
+from domain.reason import must_say_why
 from domain.refusal import Invalid, Refused
+from domain.schedule import zone_named
 
 MAX_TOLERANCE_MINUTES = 240
 """A half-day; whoever may miss all of it needs no register."""
@@ -27,16 +28,8 @@ class NameMissing(Invalid):
     """The institution needs a name; it is printed on every certificate."""
 
 
-class UnknownZone(Invalid):
-    """No such time zone."""
-
-
 class UnsoundSettings(Invalid):
     """A setting is out of its range, or is said twice."""
-
-
-class ReasonMissing(Invalid):
-    """What changes a rule or ends a right must say why."""
 
 
 class RegistrationDates(Invalid):
@@ -284,7 +277,7 @@ class Institution(Aggregate):
         :raises NotRegistered: none with that body holds on that day.
         """
         check_body(body)
-        _must_say_why(reason)
+        must_say_why(reason)
         for known in self.registrations.values():
             if known.body == body and known.holds_on(on):
                 self.trigger_event(
@@ -318,7 +311,7 @@ class Institution(Aggregate):
 
         :raises ReasonMissing, UnknownZone, UnsoundSettings:
         """
-        _must_say_why(reason)
+        must_say_why(reason)
         _check_settings(settings)
         if settings == self.settings:
             return
@@ -351,7 +344,7 @@ class Institution(Aggregate):
         :raises PolicyVersionTaken: the credential has rules of that version; a decision names the
             version that it used, so that one name never stands for two texts.
         """
-        _must_say_why(reason)
+        must_say_why(reason)
         check_policy(policy)
         if policy in self.overrides:
             return
@@ -452,18 +445,8 @@ def _named(name: str) -> str:
     return name
 
 
-def _must_say_why(reason: str) -> None:
-    if not reason.strip():
-        raise ReasonMissing("Say why: a reason is needed here.", field="reason")
-
-
 def _check_settings(settings: Settings) -> None:
-    try:
-        ZoneInfo(settings.zone)
-    except (KeyError, ValueError, OSError) as unknown:
-        raise UnknownZone(
-            f"There is no time zone {settings.zone!r}; name it as in Europe/Berlin.", field="zone"
-        ) from unknown
+    zone_named(settings.zone)
     if not 0 <= settings.tolerance_minutes <= MAX_TOLERANCE_MINUTES:
         raise UnsoundSettings(
             f"Of a half-day 0 to {MAX_TOLERANCE_MINUTES} minutes may be missed, not {settings.tolerance_minutes}.",

@@ -11,15 +11,12 @@ from uuid import UUID
 from domain.aggregate import Aggregate, AggregateCreated
 from domain.credential import check_body
 from domain.private import Private
+from domain.reason import must_say_why
 from domain.refusal import Invalid, Refused
 
 
 class PersonUnnamed(Invalid):
     """A person has neither a given name, nor a family name, nor one for certificates."""
-
-
-class ReasonMissing(Invalid):
-    """What corrects, ends or withdraws something must say why."""
 
 
 class NothingChanged(Refused):
@@ -432,12 +429,6 @@ class Person(Aggregate):
 
         def apply(self, person: Person) -> None:
             person.linked_to = None
-
-
-def must_say_why(reason: str) -> None:
-    """Refuse a blank reason."""
-    if not reason.strip():
-        raise ReasonMissing("Say why: a reason is needed here.", field="reason")
 
 
 def _must_name_somebody(names: Names) -> None:

@@ -16,6 +16,7 @@ from domain.aggregate import Aggregate, AggregateCreated
 from domain.basis import Aspect, Basis
 from domain.person import Names
 from domain.private import Private
+from domain.reason import must_explain
 from domain.refusal import Forbidden, Invalid, Refused
 
 SUBMISSIONS = UUID("67808c6d-143b-47b1-87be-0b632f75ec57")
@@ -185,10 +186,6 @@ class ObservationUnclear(Invalid):
 
 class DiscrepancyUnfounded(Refused):
     """The line doesn't rest on that, or rests on that version or a later one already."""
-
-
-class ReasonMissing(Invalid):
-    """What deviates, corrects or undoes something must say why."""
 
 
 # Templates, and the file that is made by them
@@ -835,7 +832,7 @@ class Submission(Aggregate):
         known = self._editable(line)
         if known.excluded:
             raise LineIsExcluded(f"Line {line} is left out already.")
-        _must_say_why(reason, note)
+        must_explain(reason, note)
         self.trigger_event(
             self.LineExcluded,
             part=known.part,
@@ -1186,7 +1183,7 @@ class Submission(Aggregate):
         known = self._sent(line)
         if known.withdrawn:
             raise LineGone(f"Line {line} was withdrawn before.")
-        _must_say_why(reason, note)
+        must_explain(reason, note)
         self.trigger_event(
             self.LineWithdrawn, line=line, reason=reason, note=note, case=case, by=by, at=at, on_behalf_of=on_behalf_of
         )
@@ -1263,8 +1260,8 @@ class Submission(Aggregate):
                 f"For line {line} version {known} was taken into account; version {version} isn't later.",
                 field="version",
             )
-        _must_say_why(resolution, note, name="resolution")
-        _must_say_why(reason, note)
+        must_explain(resolution, note, field="resolution")
+        must_explain(reason, note)
         self.trigger_event(
             self.DiscrepancyResolved,
             line=line,
@@ -1305,7 +1302,7 @@ class Submission(Aggregate):
                     f"Part {number} was sent. What the body has been told can't be abandoned;"
                     " record its outcomes, or withdraw lines."
                 )
-        _must_say_why(reason, None)
+        must_explain(reason, None)
         self.trigger_event(self.Abandoned, reason=reason, by=by, at=at, on_behalf_of=on_behalf_of)
 
     def complete(self, *, by: UUID, at: datetime, on_behalf_of: UUID | None = None) -> None:
@@ -1813,13 +1810,6 @@ def _must_be_distinct(named: Iterable[object], *, kind: str = "line") -> None:
         if one in seen:
             raise SaidTwice(f"The {kind} {one} is named twice.")
         seen.add(one)
-
-
-def _must_say_why(reason: str, note: Private | None, *, name: str = "reason") -> None:
-    if not reason.strip():
-        raise ReasonMissing(f"Say why: the {name} is empty.", field=name)
-    if reason == "other" and note is None:
-        raise ReasonMissing(f'The {name} "other" says nothing by itself; explain it in the note.', field="note")
 
 
 def _listed(numbers: Iterable[int]) -> str:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from domain.aggregate import Aggregate, AggregateCreated
 from domain.credential import check_body
-from domain.person import must_say_why
+from domain.reason import must_say_why
 from domain.refusal import Invalid, Refused
 from domain.schedule import zone_named
 

@@ -24,8 +24,8 @@ from domain.access import (
     TokenWithoutRole,
     UnknownToken,
 )
-from domain.person import ReasonMissing
 from domain.private import Private
+from domain.reason import ReasonMissing
 from tests.scenario import given, replay
 
 MARIE, ADMIN = uuid4(), uuid4()

@@ -23,7 +23,6 @@ from domain.certificate import (
     NotCompleted,
     NotTheReplacement,
     NumberImpossible,
-    ReasonMissing,
     RegisterNotSealed,
     RevocationAlreadyRequested,
     RevocationNeedsAnother,
@@ -31,6 +30,7 @@ from domain.certificate import (
     certificate_number,
 )
 from domain.private import Private
+from domain.reason import ReasonMissing
 from domain.refusal import Forbidden, Refused
 from tests.scenario import given
 

@@ -50,8 +50,8 @@ from domain.course import (
     WarningNeedsReason,
 )
 from domain.credential import policy_on
-from domain.person import ReasonMissing
 from domain.private import Private
+from domain.reason import ReasonMissing
 from domain.refusal import Refused
 from domain.schedule import (
     AmbiguousTime,
@@ -1064,6 +1064,20 @@ class Seats(RuleBasedStateMachine):
     def free(self, person: UUID) -> None:
         self.do(self.course.free_seat, person=person, reason="withdrawn")
 
+    @precondition(lambda self: self.course.queue)
+    @rule(data=st.data())
+    def leave_queue(self, data: st.DataObject) -> None:
+        self.course.free_seat(person=data.draw(st.sampled_from(list(self.course.queue))), reason="withdrawn", **SAID)
+
+    @rule(data=st.data())
+    def request_anew(self, data: st.DataObject) -> None:
+        """Somebody asks who is neither on the course nor in its queue; so that it is crowded soon."""
+        others = [UUID(int=n) for n in range(1, 10)]
+        others = [one for one in others if one not in self.course.seats and one not in self.course.queue]
+        if others:
+            person = data.draw(st.sampled_from(others))
+            self.do(self.course.request_seat, person=person, enrolment=enrolment(person))
+
     @rule(person=PEOPLE, override=REASONS)
     def confirm(self, person: UUID, override: str | None) -> None:
         self.do(self.course.confirm_held, person=person, override=override)
@@ -1084,7 +1098,7 @@ class Seats(RuleBasedStateMachine):
     def substitute(self, old: UUID, new: UUID) -> None:
         self.do(self.course.substitute, old=old, new=new, new_enrolment=enrolment(new))
 
-    @rule(limit=st.none() | st.integers(1, 5))
+    @rule(limit=st.sampled_from([1, 2, 3, 4, 5, None]))
     def change_capacity(self, limit: int | None) -> None:
         capacity = Capacity.without_limit() if limit is None else Capacity.of(limit)
         was_over = self.excess

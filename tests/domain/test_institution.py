@@ -17,17 +17,17 @@ from domain.institution import (
     NameMissing,
     NotRegistered,
     PolicyVersionTaken,
-    ReasonMissing,
     RegistrationDates,
     RegistrationsOverlap,
     RegistrationUnproven,
     Settings,
     SignOff,
     SignOffMode,
-    UnknownZone,
     UnsoundSettings,
 )
 from domain.private import Private
+from domain.reason import ReasonMissing
+from domain.schedule import UnknownZone
 from tests.scenario import given
 
 INSTITUTION = UUID("11111111-1111-4111-8111-111111111111")

@@ -20,11 +20,11 @@ from domain.person import (
     NotLinked,
     Person,
     PersonUnnamed,
-    ReasonMissing,
     SelfLink,
     Witness,
 )
 from domain.private import Private
+from domain.reason import ReasonMissing
 from tests.scenario import given
 
 ADA, ADA_AGAIN, THIRD, REGISTRAR = uuid4(), uuid4(), uuid4(), uuid4()

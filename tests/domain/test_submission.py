@@ -21,6 +21,7 @@ from domain.basis import Aspect, Basis
 from domain.credential import SUBMISSION_PROFILES
 from domain.person import Names
 from domain.private import Private
+from domain.reason import ReasonMissing
 from domain.refusal import Forbidden, Refused
 from domain.submission import (
     LONGEST_PART,
@@ -59,7 +60,6 @@ from domain.submission import (
     PaymentUnclear,
     Problem,
     ProblemCode,
-    ReasonMissing,
     RegistersOpen,
     Rejection,
     Row,

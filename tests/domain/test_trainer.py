@@ -13,7 +13,7 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 
 from domain.credential import UnknownBody
-from domain.person import ReasonMissing
+from domain.reason import ReasonMissing
 from domain.schedule import UnknownZone
 from domain.trainer import (
     AlreadyAuthorised,
