@@ -9,12 +9,18 @@ from uuid import UUID
 
 from domain.course import Capacity, Course, Role
 from domain.credential import CredentialPolicy, policy_named, policy_on
+from domain.enrolment import Enrolment
+from domain.enrolment import Stage as EnrolmentStage
 from domain.institution import Institution
 from domain.refusal import Invalid
 from domain.schedule import Caution, Session, SessionPlan, first_date, from_local, numbered, zone_named
 from domain.trainer import NotAuthorised, Trainer
 from projections import directory
 from provider.work import NotFound, Receipt, Work, command
+
+
+COURSE_CANCELLED = "course_cancelled"
+"""Why a trainer is released and an enrolment cancelled, where the course is."""
 
 
 class UnknownTrainer(Invalid):
@@ -245,7 +251,10 @@ def list_with_body(work: Work, *, course: UUID, body: str, external_id: str, add
 
 @command
 def cancel(work: Work, *, course: UUID, reason: str, note: str | None = None) -> Receipt:
-    """Call the course off for good; its trainers have their time again."""
+    """Call the course off for good: every enrolment is cancelled with it, and its trainers have their time again.
+
+    `ids` are the enrolments.
+    """
     with work.alone(f"course/{course}"):
         cancelled = work.addressed(Course, course)
         cancelled.cancel(reason=reason, note=work.note(note), **work.by)
@@ -253,9 +262,16 @@ def cancel(work: Work, *, course: UUID, reason: str, note: str | None = None) ->
         for person in _taught_by(cancelled):
             trainer = work.get(Trainer, Trainer.create_id(person))
             if course in trainer.bookings:
-                trainer.release(course=course, reason=reason, **work.by)
+                trainer.release(course=course, reason=COURSE_CANCELLED, **work.by)
                 trainers.append(trainer)
-        return work.record(cancelled, *trainers)
+        enrolments = []
+        for person in sorted({*cancelled.seats, *cancelled.queue}):
+            enrolment = work.get(Enrolment, Enrolment.create_id(course, person))
+            if enrolment.stage is not EnrolmentStage.NO_SHOW:
+                enrolment.cancel(reason=COURSE_CANCELLED, **work.by)
+                enrolments.append(enrolment)
+            cancelled.free_seat(person=person, reason=COURSE_CANCELLED, **work.by)
+        return work.record(cancelled, *trainers, *enrolments, ids=[each.id for each in enrolments])
 
 
 @command
