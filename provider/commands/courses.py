@@ -18,7 +18,6 @@ from domain.trainer import NotAuthorised, Trainer
 from projections import directory
 from provider.work import NotFound, Receipt, Work, command
 
-
 COURSE_CANCELLED = "course_cancelled"
 """Why a trainer is released and an enrolment cancelled, where the course is."""
 
