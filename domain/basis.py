@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
+from domain.refusal import Refused
+
 
 class Aspect(StrEnum):
     """The side of a stream that a document depends on; other changes of the stream leave the document alone."""
@@ -31,3 +33,7 @@ class Basis:
     stream: UUID
     version: int
     aspect: Aspect
+
+
+class DiscrepancyUnfounded(Refused):
+    """The document doesn't rest on that, or rests on that version or a later one already."""

@@ -8,7 +8,7 @@ from enum import StrEnum
 from uuid import UUID, uuid5
 
 from domain.aggregate import Aggregate, AggregateCreated
-from domain.basis import Aspect, Basis
+from domain.basis import Aspect, Basis, DiscrepancyUnfounded
 from domain.private import Private
 from domain.reason import must_explain
 from domain.refusal import Forbidden, Invalid, Refused
@@ -59,10 +59,6 @@ class RevocationNotRequested(Refused):
 
 class RevocationNeedsAnother(Forbidden):
     """Whoever asked for the revocation can't also decide it."""
-
-
-class DiscrepancyUnfounded(Refused):
-    """The certificate doesn't rest on that, or rests on that version or a later one already."""
 
 
 class NumberImpossible(Invalid):

@@ -11,7 +11,7 @@ from enum import StrEnum
 from uuid import UUID, uuid5
 
 from domain.aggregate import Aggregate, AggregateCreated
-from domain.basis import Aspect, Basis
+from domain.basis import Aspect, Basis, DiscrepancyUnfounded
 from domain.private import Private
 from domain.reason import must_explain
 from domain.refusal import Forbidden, Invalid, Refused
@@ -168,10 +168,6 @@ class PaymentUnclear(Invalid):
 
 class ObservationUnclear(Invalid):
     """An observation lacks what it is about, or says something else besides."""
-
-
-class DiscrepancyUnfounded(Refused):
-    """The line doesn't rest on that, or rests on that version or a later one already."""
 
 
 # Lines and parts

@@ -10,14 +10,13 @@ from uuid import UUID
 
 import pytest
 
-from domain.basis import Aspect, Basis
+from domain.basis import Aspect, Basis, DiscrepancyUnfounded
 from domain.certificate import (
     AlreadyCertified,
     BasisMissing,
     Certificate,
     CertificateNotLive,
     CodeGuessable,
-    DiscrepancyUnfounded,
     Facts,
     FactsImpossible,
     NotCompleted,

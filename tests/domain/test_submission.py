@@ -17,7 +17,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from domain.basis import Aspect, Basis
+from domain.basis import Aspect, Basis, DiscrepancyUnfounded
 from domain.credential import SUBMISSION_PROFILES
 from domain.person import Names
 from domain.private import Private
@@ -29,7 +29,6 @@ from domain.submission import (
     AlreadyAccepted,
     ApprovalNeedsAnother,
     Completer,
-    DiscrepancyUnfounded,
     Line,
     LineGone,
     LineIsExcluded,
