@@ -1069,7 +1069,7 @@ class Course(Aggregate):
         """
         self._must_be("enrol somebody", Stage.OPEN)
         if override is not None:
-            must_say_why(override)
+            must_say_why(override, field="override")
         self._must_be_new(person)
         if not self.enrolment_open and override is None:
             raise EnrolmentIsClosed("The course takes no more enrolments. Reopen its enrolment first.")
@@ -1100,7 +1100,7 @@ class Course(Aggregate):
         """
         self._must_be("give somebody a seat", Stage.OPEN)
         if override is not None:
-            must_say_why(override)
+            must_say_why(override, field="override")
         waiting = self._waiting(person)
         entitled = person in self.held_seats or self._seat_is_free()
         if not entitled and override is None:
@@ -1186,7 +1186,7 @@ class Course(Aggregate):
         """
         self._must_be("admit a walk-in", Stage.OPEN, Stage.DELIVERED)
         if override is not None:
-            must_say_why(override)
+            must_say_why(override, field="override")
         self._must_have_no_seat(person)
         entitled = person in self.held_seats or self._seat_is_free()
         if not entitled and override is None:
