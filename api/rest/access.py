@@ -60,14 +60,14 @@ def access_of(asked: Asked, person: UUID) -> dict[str, Any]:
     return _shown([found])[0]
 
 
-class Grant(Body):
+class RoleGrant(Body):
     """A role, and why somebody gets it."""
 
     role = fields.Enum(Role, by_value=True, required=True)
     reason = Code()
 
 
-@blueprint.command("/<uuid:person>/grant", permission="access:write", body=Grant)
+@blueprint.command("/<uuid:person>/grant", permission="access:write", body=RoleGrant)
 def grant(said: dict[str, Any], person: UUID) -> Receipt:
     """Give somebody a role.
 
@@ -76,14 +76,14 @@ def grant(said: dict[str, Any], person: UUID) -> Receipt:
     return commands.grant(office(), act(), person=person, **said)
 
 
-class Withdrawal(Body):
+class RoleWithdrawal(Body):
     """A role, and why somebody loses it."""
 
     role = fields.Enum(Role, by_value=True, required=True)
     reason = Code(required=True)
 
 
-@blueprint.command("/<uuid:person>/withdraw", permission="access:write", body=Withdrawal)
+@blueprint.command("/<uuid:person>/withdraw", permission="access:write", body=RoleWithdrawal)
 def withdraw(said: dict[str, Any], person: UUID) -> Receipt:
     """Take a role from somebody, and for good from each of their tokens.
 
@@ -100,7 +100,7 @@ class TokenBody(Body):
     expires_at = Moment(allow_none=True, metadata={"description": "Left out or null for one that does not expire."})
 
 
-class IssuedAnswer(ReceiptAnswer):
+class TokenIssued(ReceiptAnswer):
     """A receipt, whose `ids` are the token's and the person's, and the token itself."""
 
     token = fields.String(
@@ -115,7 +115,7 @@ class IssuedAnswer(ReceiptAnswer):
     permission="access:write",
     body=TokenBody,
     creates=True,
-    answer=IssuedAnswer,
+    answer=TokenIssued,
     location="/v1/access/{ids[1]}",
 )
 def issue_token(said: dict[str, Any], person: UUID) -> Response:
@@ -127,13 +127,13 @@ def issue_token(said: dict[str, Any], person: UUID) -> Response:
     return receipt(done, creates=True, location="/v1/access/{ids[1]}", beside={"token": token})
 
 
-class Revocation(Body):
+class TokenRevocation(Body):
     """Why a token ends."""
 
     reason = Code(required=True)
 
 
-@blueprint.command("/<uuid:person>/tokens/<uuid:token>/revoke", permission="access:write", body=Revocation)
+@blueprint.command("/<uuid:person>/tokens/<uuid:token>/revoke", permission="access:write", body=TokenRevocation)
 def revoke_token(said: dict[str, Any], person: UUID, token: UUID) -> Receipt:
     """End a token at once; there is no way back."""
     return commands.revoke_token(office(), act(), person=person, token=token, **said)

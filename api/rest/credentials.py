@@ -20,7 +20,7 @@ from provider.log import NotFound
 blueprint = Blueprint("credentials", __name__, url_prefix="/v1/credentials", description=__doc__)
 
 
-class SourceAnswer(Answer):
+class PolicySourceAnswer(Answer):
     """Where a value comes from."""
 
     field = fields.String(required=True)
@@ -54,7 +54,7 @@ class PolicyAnswer(Answer):
     student_fee = fields.String(required=True, allow_none=True)
     licence_required = fields.Boolean(required=True)
     submission_profile = fields.String(required=True)
-    sources = fields.List(fields.Nested(SourceAnswer), required=True)
+    sources = fields.List(fields.Nested(PolicySourceAnswer), required=True)
     unconfirmed = fields.List(
         fields.String(),
         required=True,

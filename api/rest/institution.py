@@ -129,13 +129,13 @@ def institution(asked: Asked) -> dict[str, Any]:
     return found
 
 
-class Name(Body):
+class InstitutionName(Body):
     """The institution's name."""
 
     name = Line(required=True, metadata={"description": "As certificates show it."})
 
 
-@blueprint.command("/rename", permission="institution:write", body=Name)
+@blueprint.command("/rename", permission="institution:write", body=InstitutionName)
 def rename(said: dict[str, Any]) -> Receipt:
     """Let the institution go by another name.
 
@@ -189,7 +189,7 @@ def end_registration(said: dict[str, Any]) -> Receipt:
     return commands.end_registration(office(), act(), **said)
 
 
-class SourceBody(Body):
+class PolicySourceBody(Body):
     """Where a value of a policy comes from."""
 
     class Meta:
@@ -203,7 +203,7 @@ class SourceBody(Body):
         return Source(**said)
 
 
-class OverrideBody(WithReason):
+class PolicyOverrideBody(WithReason):
     """The institution's own rules for a credential, complete, and why it knows better."""
 
     body = fields.String(required=True, validate=validate.OneOf(list(BODIES)))
@@ -230,13 +230,13 @@ class OverrideBody(WithReason):
     student_fee = Line(load_default=None, allow_none=True)
     licence_required = Yes(required=True)
     submission_profile = fields.String(required=True, validate=validate.Length(max=60))
-    sources = fields.List(fields.Nested(SourceBody), load_default=list, validate=validate.Length(max=50))
+    sources = fields.List(fields.Nested(PolicySourceBody), load_default=list, validate=validate.Length(max=50))
     unconfirmed = fields.List(
         fields.String(validate=validate.Length(max=60)), load_default=list, validate=validate.Length(max=50)
     )
 
 
-@blueprint.command("/overrides", permission="institution:write", body=OverrideBody)
+@blueprint.command("/overrides", permission="institution:write", body=PolicyOverrideBody)
 def override_credential(said: dict[str, Any]) -> Receipt:
     """Put the institution's own rules for a credential before those of the catalogue.
 

@@ -39,14 +39,14 @@ class NamesBody(Body):
     latin_family = Line(allow_none=True)
 
 
-class Newcomer(NamesBody):
+class PersonBody(NamesBody):
     """Somebody who becomes known."""
 
     email = Email(allow_none=True)
     phone = Line(allow_none=True, longest=60)
 
 
-class Confirmation(Answer):
+class NamesConfirmation(Answer):
     """That a witness has read the present names and says they are right."""
 
     by = fields.String(required=True, metadata={"description": "`person` or `registrar`."})
@@ -54,7 +54,7 @@ class Confirmation(Answer):
     recorded_by = fields.String(required=True)
 
 
-class BodyEmailAnswer(Answer):
+class PersonBodyEmailAnswer(Answer):
     """By which e-mail a body knows the person."""
 
     body = fields.String(required=True)
@@ -72,10 +72,10 @@ class PersonAnswer(Answer):
     latin_given = fields.String(required=True, allow_none=True)
     latin_family = fields.String(required=True, allow_none=True)
     names_version = fields.Integer(required=True, metadata={"description": "The version that set the names."})
-    names_confirmed = fields.List(fields.Nested(Confirmation), required=True)
+    names_confirmed = fields.List(fields.Nested(NamesConfirmation), required=True)
     email = fields.String(required=True, allow_none=True)
     phone = fields.String(required=True, allow_none=True)
-    body_emails = fields.List(fields.Nested(BodyEmailAnswer), required=True)
+    body_emails = fields.List(fields.Nested(PersonBodyEmailAnswer), required=True)
     source = fields.String(required=True, metadata={"description": "How they came to us, as a code."})
     registered_at = fields.String(required=True)
     linked_to = fields.String(
@@ -84,7 +84,7 @@ class PersonAnswer(Answer):
     version = fields.Integer(required=True)
 
 
-@blueprint.command("", permission="people:write", body=Newcomer, creates=True, location="/v1/people/{id}")
+@blueprint.command("", permission="people:write", body=PersonBody, creates=True, location="/v1/people/{id}")
 def register(said: dict[str, Any]) -> Receipt:
     """Make somebody known.
 
@@ -110,7 +110,7 @@ def person(asked: Asked, person: UUID) -> dict[str, Any]:
     return shown([found])[0]
 
 
-class Search(Body):
+class PeopleSearch(Body):
     """Whom to look for, by a part of their name, by a whole e-mail address, or by both."""
 
     class Meta:
@@ -125,14 +125,16 @@ class Search(Body):
             raise ValidationError("Say a name, an e-mail address, or both.")
 
 
-class SearchAnswer(Answer):
+class PeopleFound(Answer):
     """Who was found, in the order in which they became known."""
 
     items = fields.List(fields.Nested(PersonAnswer), required=True)
     more = fields.Boolean(required=True, metadata={"description": "Whether there are more than are shown."})
 
 
-@blueprint.command("/search", permission="people:read", body=Search, versioned=False, keyed=False, answer=SearchAnswer)
+@blueprint.command(
+    "/search", permission="people:read", body=PeopleSearch, versioned=False, keyed=False, answer=PeopleFound
+)
 def search(said: dict[str, Any]) -> Response:
     """Look for people by name or e-mail. Nothing is changed or recorded.
 
@@ -181,7 +183,7 @@ def change_names(said: dict[str, Any], person: UUID) -> Receipt:
     return commands.change_names(office(), act(), person=person, **said)
 
 
-class NamesConfirmed(Body):
+class NamesConfirmedBody(Body):
     """Who says that the names are right, and which they have read."""
 
     confirmed_by = fields.Enum(Witness, by_value=True, required=True)
@@ -190,20 +192,20 @@ class NamesConfirmed(Body):
     )
 
 
-@blueprint.command("/<uuid:person>/names-confirmed", permission="people:write", body=NamesConfirmed)
+@blueprint.command("/<uuid:person>/names-confirmed", permission="people:write", body=NamesConfirmedBody)
 def confirm_names(said: dict[str, Any], person: UUID) -> Receipt:
     """Record that the person, or the registrar for them, has read the names and says they are right."""
     return commands.confirm_names(office(), act(), person=person, **said)
 
 
-class Contact(Body):
+class PersonContact(Body):
     """How to reach somebody; null or left out where there is no such way."""
 
     email = Email(allow_none=True)
     phone = Line(allow_none=True, longest=60)
 
 
-@blueprint.command("/<uuid:person>/contact", permission="people:write", body=Contact)
+@blueprint.command("/<uuid:person>/contact", permission="people:write", body=PersonContact)
 def change_contact(said: dict[str, Any], person: UUID) -> Receipt:
     """Replace e-mail and phone, both.
 
@@ -212,7 +214,7 @@ def change_contact(said: dict[str, Any], person: UUID) -> Receipt:
     return commands.change_contact(office(), act(), person=person, **said)
 
 
-class BodyEmail(Body):
+class PersonBodyEmail(Body):
     """By which e-mail a body knows the person, and who says so."""
 
     body = fields.String(required=True, validate=validate.OneOf(list(BODIES)))
@@ -220,7 +222,7 @@ class BodyEmail(Body):
     source = fields.Enum(Witness, by_value=True, required=True)
 
 
-@blueprint.command("/<uuid:person>/body-email", permission="people:write", body=BodyEmail)
+@blueprint.command("/<uuid:person>/body-email", permission="people:write", body=PersonBodyEmail)
 def state_body_email(said: dict[str, Any], person: UUID) -> Receipt:
     """Record the e-mail that the person has used with a body before.
 

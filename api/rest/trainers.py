@@ -20,7 +20,7 @@ from provider.log import NotFound, Receipt
 blueprint = Blueprint("trainers", __name__, url_prefix="/v1/trainers", description=__doc__)
 
 
-class AuthorisationAnswer(Answer):
+class TrainerAuthorisationAnswer(Answer):
     """What a body allows a trainer."""
 
     number = fields.Integer(required=True)
@@ -43,7 +43,7 @@ class TrainerAnswer(Answer):
     person = fields.String(required=True)
     given = fields.String(required=True, allow_none=True)
     family = fields.String(required=True, allow_none=True)
-    authorisations = fields.List(fields.Nested(AuthorisationAnswer), required=True)
+    authorisations = fields.List(fields.Nested(TrainerAuthorisationAnswer), required=True)
     version = fields.Integer(required=True)
 
 
@@ -78,7 +78,7 @@ def trainer(asked: Asked, person: UUID) -> dict[str, Any]:
     return _shown([found], asked.at)[0]
 
 
-class Authorisation(Body):
+class TrainerAuthorisation(Body):
     """What a body allows the trainer."""
 
     body = fields.String(required=True, validate=validate.OneOf(list(BODIES)))
@@ -89,13 +89,13 @@ class Authorisation(Body):
     evidence = Line(required=True, metadata={"description": "Where it can be looked up."})
 
 
-@blueprint.command("/<uuid:person>/authorisations", permission="trainers:write", body=Authorisation)
+@blueprint.command("/<uuid:person>/authorisations", permission="trainers:write", body=TrainerAuthorisation)
 def authorise(said: dict[str, Any], person: UUID) -> Receipt:
     """Record what a body allows the trainer. `ids` holds the authorisation's number."""
     return commands.authorise(office(), act(), person=person, **said)
 
 
-class AuthorisationEnd(Body):
+class TrainerAuthorisationEnd(Body):
     """From when on an authorisation no longer holds, and why."""
 
     on = Day(required=True, metadata={"description": "The first day on which it no longer holds."})
@@ -103,7 +103,7 @@ class AuthorisationEnd(Body):
 
 
 @blueprint.command(
-    "/<uuid:person>/authorisations/<int:authorisation>/end", permission="trainers:write", body=AuthorisationEnd
+    "/<uuid:person>/authorisations/<int:authorisation>/end", permission="trainers:write", body=TrainerAuthorisationEnd
 )
 def end_authorisation(said: dict[str, Any], person: UUID, authorisation: int) -> Receipt:
     """End an authorisation.
