@@ -1,0 +1,43 @@
+"""The floor to compare with: bare Flask routes, one with a durable insert and one that returns given bytes."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from pathlib import Path
+
+from flask import Flask, Response, request
+
+FOLDER = Path(os.environ["BENCH_FOLDER"])
+LOCAL = threading.local()
+
+app = Flask("floor")
+
+
+def connection() -> sqlite3.Connection:
+    if not hasattr(LOCAL, "connection"):
+        LOCAL.connection = sqlite3.connect(FOLDER / "floor.sqlite", isolation_level=None, timeout=10)
+        LOCAL.connection.execute("PRAGMA journal_mode=WAL")
+        LOCAL.connection.execute("PRAGMA synchronous=FULL")
+        LOCAL.connection.execute("CREATE TABLE IF NOT EXISTS marks (id INTEGER PRIMARY KEY, body BLOB)")
+    return LOCAL.connection  # type: ignore[no-any-return]
+
+
+@app.post("/mark")
+def mark() -> Response:
+    connection().execute("INSERT INTO marks (body) VALUES (?)", (request.get_data(),))
+    return Response(b'{"ok":true}', mimetype="application/json")
+
+
+BYTES = (FOLDER / "roster.json").read_bytes() if (FOLDER / "roster.json").exists() else b"{}"
+
+
+@app.get("/roster")
+def roster() -> Response:
+    return Response(BYTES, mimetype="application/json")
+
+
+@app.get("/livez")
+def livez() -> Response:
+    return Response(b"ok")
