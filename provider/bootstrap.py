@@ -8,6 +8,7 @@ from projections.completion import completion
 from projections.courses import courses
 from projections.directory import directory
 from projections.discrepancies import discrepancies
+from projections.registers import registers
 from projections.roster import roster
 from projections.submission import submission
 
@@ -15,7 +16,18 @@ from projections.history import history
 from provider.office import Clock, Office, utc_now
 from provider.settings import Settings
 
-PROJECTIONS = (access, directory, courses, roster, completion, certificates, submission, discrepancies, history)
+PROJECTIONS = (
+    access,
+    directory,
+    courses,
+    roster,
+    registers,
+    completion,
+    certificates,
+    submission,
+    discrepancies,
+    history,
+)
 
 
 def bootstrap(settings: Settings, clock: Clock = utc_now) -> Office:
