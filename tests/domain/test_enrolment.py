@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from domain.basis import Aspect, Basis
 from domain.completion import Because, Clause
@@ -530,7 +530,7 @@ class Ways(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.enrolment = queued()
+        self.enrolment = confirmed()
 
     def do(self, command: Callable[..., object], **said: Any) -> None:
         before = self.enrolment.version
@@ -543,7 +543,7 @@ class Ways(RuleBasedStateMachine):
     def leave(self, name: str) -> None:
         self.do(getattr(self.enrolment, name), reason="any")
 
-    @rule(standing=st.sampled_from(Standing))
+    @rule(standing=st.sampled_from(list(Standing)))
     def request_again(self, standing: Standing) -> None:
         self.do(self.enrolment.request_again, standing=standing)
 
@@ -574,14 +574,24 @@ class Ways(RuleBasedStateMachine):
     @rule(
         completed=st.booleans(),
         proposed=st.booleans(),
-        sealed=st.booleans(),
-        reason=st.sampled_from([None, "any"]),
+        reason=st.sampled_from(["any", None]),
         approved_by=st.sampled_from([None, LEAD, REGISTRAR]),
         solo=st.booleans(),
     )
-    def decide(self, completed: bool, proposed: bool, sealed: bool, **said: Any) -> None:
-        grounds = because(proposed=proposed, sealed=sealed)
-        self.do(self.enrolment.decide_completion, **deciding(completed, because=grounds, **said))
+    def decide(self, completed: bool, proposed: bool, **said: Any) -> None:
+        before = self.enrolment.version
+        self.do(self.enrolment.decide_completion, **deciding(completed, because=because(proposed=proposed), **said))
+        for event in self.enrolment.pending_events[before:]:
+            assert said["solo"] or not event.solo
+
+    @rule(completed=st.booleans())
+    def decide_on_open_registers(self, completed: bool) -> None:
+        self.do(self.enrolment.decide_completion, **deciding(completed, because=because(sealed=False), reason="any"))
+
+    @precondition(lambda self: not self.enrolment.live)
+    @rule()
+    def come_back(self) -> None:
+        self.enrolment.request_again(standing=Standing.CONFIRMED, **SAID)
 
     @invariant()
     def who_has_completed_the_course_is_on_it(self) -> None:
@@ -621,4 +631,4 @@ class Ways(RuleBasedStateMachine):
 
 
 TestWays = Ways.TestCase
-TestWays.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestWays.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
