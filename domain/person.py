@@ -89,6 +89,7 @@ class Person(Aggregate):
         self.names_version = self.version
         self.confirmed_by: frozenset[Witness] = frozenset()
         self.email = email
+        self.email_version = self.version
         self.phone: Private | None = None
         self.body_emails: dict[str, BodyEmail] = {}
         self.linked_to: UUID | None = None
@@ -397,6 +398,8 @@ class Person(Aggregate):
         phone: Private | None
 
         def apply(self, person: Person) -> None:
+            if self.email != person.email:
+                person.email_version = self.originator_version
             person.email = self.email
             person.phone = self.phone
 

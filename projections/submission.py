@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import count, takewhile
 from typing import Any
 from uuid import UUID
@@ -121,7 +122,7 @@ def _part_drafted(rows: Rows, event: Submission.PartDrafted) -> None:
 
 
 def _add_part(rows: Rows, event: Submission.Drafted | Submission.PartDrafted) -> None:
-    _put_draft(rows, event, event.part, rows.add, drafted_by=event.by, drafted_at=event.at)
+    _put_draft(rows.add, event, event.part, drafted_by=event.by, drafted_at=event.at)
     for line in event.lines:
         rows.add(
             lines,
@@ -142,7 +143,7 @@ def _add_part(rows: Rows, event: Submission.Drafted | Submission.PartDrafted) ->
         )
 
 
-def _put_draft(rows: Rows, event: Submission.Event, part: int, write: Any, **drafted: object) -> None:
+def _put_draft(write: Callable[..., None], event: Submission.Event, part: int, **drafted: object) -> None:
     """Write a part as it is with nothing but its lines."""
     write(
         parts,
@@ -159,7 +160,7 @@ def _put_draft(rows: Rows, event: Submission.Event, part: int, write: Any, **dra
 
 def _edited(rows: Rows, event: Submission.Event, part: int) -> None:
     known = _held(rows, parts, event.originator_id, part)
-    _put_draft(rows, event, part, rows.put, drafted_by=known["drafted_by"], drafted_at=known["drafted_at"])
+    _put_draft(rows.put, event, part, drafted_by=known["drafted_by"], drafted_at=known["drafted_at"])
 
 
 @submission.on(Submission.LineExcluded)

@@ -193,6 +193,13 @@ def test_the_email_at_a_body_is_never_taken_from_the_contact_or_from_another_bod
     assert (person.body_email("SA"), person.body_email_version("SA")) == (None, None)
 
 
+def test_a_new_phone_number_leaves_the_version_of_the_email():
+    person = given(registered, lambda p: p.change_contact(email=MAIL, phone=PHONE, **SAID)).after()
+    assert person.email_version == 1
+    person.change_contact(email=OTHER_MAIL, phone=PHONE, **SAID)
+    assert person.email_version == 3
+
+
 def test_a_new_contact_leaves_the_email_at_the_body():
     person = given(registered, stated(), lambda p: p.change_contact(email=OTHER_MAIL, phone=None, **SAID)).after()
     assert person.body_email("SA") == MAIL
