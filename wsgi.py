@@ -27,7 +27,7 @@ for handler in logging.getLogger().handlers:
 settings = Settings.read(os.environ)
 # gunicorn imports this in each worker, after the fork.
 office = bootstrap(settings)
-# Whoever closes a database last brings its journal home, so that a stopped office is plain files.
+# Whoever closes a database last brings its journal home.
 atexit.register(office.close)
 app = create_app(office)
 if settings.proxies:

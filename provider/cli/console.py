@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-from uuid import UUID, uuid4, uuid5
+from uuid import UUID, uuid4
 
 import click
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from provider.office import Office
     from provider.settings import Settings
     from provider.views import Progress
     from provider.work import Act
-
-COMMAND_LINE = uuid5(UUID("0d1c8c43-6f0c-4f5c-8f0b-5a1f4a0c1f57"), "the command line")
-"""Who acts, where nobody says as whom: whoever may open a shell on this machine."""
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 acting = click.option("--as", "person", type=click.UUID, metavar="PERSON", help="Whose act this is: a person's id.")
@@ -85,6 +84,7 @@ def act(office: Office, person: UUID | None) -> Act:
 
     :raises NotFound: when nobody has that id.
     """
+    from domain.worker import COMMAND_LINE
     from projections import directory
     from provider.log import NotFound
     from provider.work import Act
@@ -95,6 +95,19 @@ def act(office: Office, person: UUID | None) -> Act:
                 raise NotFound(f"There is no person {person}, so nobody can act as them.")
     now = office.clock()
     return Act(by=person or COMMAND_LINE, now=now, at=now, channel="cli", request=uuid4().hex)
+
+
+def names(office: Office, read: Connection, people: Iterable[str | None]) -> dict[str | None, str]:
+    """Return the names of people by their ids, as far as these are known and not erased."""
+    from projections import directory
+
+    known = directory.people_by_ids(read, [id_ for id_ in people if id_ is not None])
+    parts = ("given", "family")
+    opened = office.vault.open(person[part] for person in known.values() for part in parts)
+    return {
+        id_: " ".join(opened[person[part]] or "(erased)" for part in parts if person[part] is not None)
+        for id_, person in known.items()
+    }
 
 
 def listing(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool) -> None:

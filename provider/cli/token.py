@@ -58,7 +58,8 @@ def listed(as_json: bool) -> None:
     with console.opened() as office:
         people = _people(office)
         handles = [token["label"] for person in people for token in person["tokens"]]
-        names = _names(office, [person["person"] for person in people])
+        with office.views.reading() as read:
+            names = console.names(office, read, [person["person"] for person in people])
         labels = office.vault.open(handles)
     rows: list[dict[str, Any]] = []
     for person in people:
@@ -107,16 +108,3 @@ def _people(office: Office) -> list[dict[str, Any]]:
             if len(page) <= 200:
                 break
     return found
-
-
-def _names(office: Office, people: list[str]) -> dict[str, str]:
-    from projections import directory
-
-    with office.views.reading() as read:
-        known = directory.people_by_ids(read, people)
-    opened = office.vault.open(person[part] for person in known.values() for part in ("given", "family"))
-    names = {}
-    for id_, person in known.items():
-        parts = [opened[handle] or "(erased)" for part in ("given", "family") if (handle := person[part]) is not None]
-        names[id_] = " ".join(parts)
-    return names
