@@ -26,6 +26,10 @@ class UnknownTrainer(Invalid):
     """The person is not on record as a trainer."""
 
 
+class NumbersTooEarly(Invalid):
+    """The first plan of a course can't name sessions by number."""
+
+
 class HeldInFuture(Invalid):
     """A session can't be recorded as held before it is over."""
 
@@ -123,7 +127,7 @@ def schedule(
         planned = work.addressed(Course, course)
         plans = [plan for plan in _planned(work, sessions) if isinstance(plan, SessionPlan)]
         if len(plans) < len(sessions):
-            raise Invalid("A draft has no sessions yet; leave their numbers out.", field="sessions")
+            raise NumbersTooEarly("A draft has no sessions yet, so leave their numbers out.", field="sessions")
         cautions = planned.schedule(
             sessions=plans,
             policy=_policy_for(work, planned, plans),
