@@ -84,7 +84,7 @@ def _founded(rows: Rows, event: Institution.Founded) -> None:
         institution_rows,
         institution=event.originator_id,
         name=event.name,
-        settings=event.settings,
+        settings=plain(event.settings),
         registrations=[],
         overrides=[],
         version=event.originator_version,
@@ -108,7 +108,10 @@ def _registered_with_body(rows: Rows, event: Institution.RegisteredWithBody) -> 
     }
     known = _held(rows, institution_rows, event)["registrations"]
     rows.change(
-        institution_rows, event.originator_id, registrations=[*known, registration], version=event.originator_version
+        institution_rows,
+        event.originator_id,
+        registrations=[*known, plain(registration)],
+        version=event.originator_version,
     )
 
 
@@ -118,14 +121,16 @@ def _registration_ended(rows: Rows, event: Institution.RegistrationEnded) -> Non
     rows.change(
         institution_rows,
         event.originator_id,
-        registrations=[{**each, "ended": event.on} if each["number"] == event.number else each for each in known],
+        registrations=[
+            {**each, "ended": plain(event.on)} if each["number"] == event.number else each for each in known
+        ],
         version=event.originator_version,
     )
 
 
 @directory.on(Institution.SettingsChanged)
 def _settings_changed(rows: Rows, event: Institution.SettingsChanged) -> None:
-    rows.change(institution_rows, event.originator_id, settings=event.settings, version=event.originator_version)
+    rows.change(institution_rows, event.originator_id, settings=plain(event.settings), version=event.originator_version)
 
 
 @directory.on(Institution.CredentialOverridden)
@@ -192,9 +197,9 @@ def _body_email_stated(rows: Rows, event: Person.BodyEmailStated) -> None:
     rows.change(
         people_rows,
         event.originator_id,
-        body_emails={**known["body_emails"], event.body: event.email},
+        body_emails={**known["body_emails"], event.body: plain(event.email)},
         body_email_versions={**known["body_email_versions"], event.body: event.originator_version},
-        body_email_sources={**known["body_email_sources"], event.body: event.source},
+        body_email_sources={**known["body_email_sources"], event.body: plain(event.source)},
         version=event.originator_version,
     )
 
@@ -235,7 +240,10 @@ def _authorised(rows: Rows, event: Trainer.Authorised) -> None:
     }
     known = _held(rows, trainer_rows, event)["authorisations"]
     rows.change(
-        trainer_rows, event.originator_id, authorisations=[*known, authorisation], version=event.originator_version
+        trainer_rows,
+        event.originator_id,
+        authorisations=[*known, plain(authorisation)],
+        version=event.originator_version,
     )
 
 
@@ -245,7 +253,9 @@ def _authorisation_ended(rows: Rows, event: Trainer.AuthorisationEnded) -> None:
     rows.change(
         trainer_rows,
         event.originator_id,
-        authorisations=[{**each, "ended": event.on} if each["number"] == event.number else each for each in known],
+        authorisations=[
+            {**each, "ended": plain(event.on)} if each["number"] == event.number else each for each in known
+        ],
         version=event.originator_version,
     )
 
