@@ -13,6 +13,10 @@ from werkzeug.routing import Rule
 
 from api.permissions import OF_A_ROLE, PERMISSIONS, READS
 from domain.access import Role
+from domain.trainer import Role as OnCourse
+from provider.commands import courses, trainers
+from provider.office import Office
+from provider.work import Act
 from tests.conftest import Caller
 
 PUBLIC = re.compile(r"/(openapi\.json|docs(/.*)?|problems(/.*)?|livez|readyz|metrics|static/.*)")
@@ -167,6 +171,32 @@ def test_what_belongs_to_no_course_of_theirs_is_not_there_for_a_trainer(app: Fla
             path = address(app, rule)
             answer = trainer_caller.get(path) if "GET" in (rule.methods or ()) else trainer_caller.post(path)
             assert (answer.status_code, answer.json["code"]) == (404, "not_found"), path
+
+
+def test_a_trainer_reaches_their_own_course_until_they_are_released_and_no_other(
+    office: Office,
+    act: Callable[..., Act],
+    caller: Callable[[str | None], Caller],
+    person: Callable[..., UUID],
+    token_of: Callable[..., str],
+) -> None:
+    tina, theo = person("Tina", "Trainer"), person("Theo", "Trainer")
+    mine, other = (
+        courses.draft(office, act(), title="Product Owner", body="SA", code="CSPO", format="in_person").id
+        for _ in range(2)
+    )
+    for who, course in ((tina, mine), (theo, other)):
+        trainers.register(office, act(), person=who)
+        courses.assign_trainer(office, act(), course=course, person=who, role=OnCourse.LEAD)
+    of_tina = caller(token_of(tina, Role.TRAINER))
+    assert of_tina.get(f"/v1/courses/{mine}").status_code == 200
+    elsewhere, nowhere = of_tina.get(f"/v1/courses/{other}"), of_tina.get(f"/v1/courses/{uuid4()}")
+    assert elsewhere.status_code == nowhere.status_code == 404
+    assert elsewhere.json["detail"] == nowhere.json["detail"]
+    both = caller(token_of(tina, Role.AUDITOR))
+    assert both.get(f"/v1/courses/{other}").status_code == 200
+    courses.release_trainer(office, act(), course=mine, person=tina, reason="ill")
+    assert of_tina.get(f"/v1/courses/{mine}").status_code == 404
 
 
 def test_the_refusal_names_who_may(auditor_caller: Caller) -> None:
