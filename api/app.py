@@ -37,6 +37,8 @@ class Api(flask_smorest.Api):
     """flask-smorest's API with our errors."""
 
     ERROR_SCHEMA = Problem
+    DEFAULT_ERROR_RESPONSE_NAME = None
+    """None, so that an answer which a route doesn't name counts as undocumented."""
 
     def _register_error_handlers(self) -> None:
         problems.register(self._app)
@@ -64,10 +66,16 @@ def create_app(office: Office) -> Flask:
     app.after_request(_finish)
     app.teardown_request(_end)
     api = Api(app)
+    api.ma_plugin.converter.add_attribute_function(_pattern)
     api.spec.components.security_scheme("token", {"type": "http", "scheme": "bearer", "bearerFormat": "prv_…"})
     for module in sorted(iter_modules([str(Path(rest.__file__).parent)]), key=lambda m: m.name):
         api.register_blueprint(import_module(f"api.rest.{module.name}").blueprint)
     return app
+
+
+def _pattern(_: Any, __: Any, *, ret: dict[str, Any], **___: Any) -> dict[str, Any]:
+    r"""Say \Z as $, which in the regular expressions of JSON Schema is the very end."""
+    return {"pattern": ret["pattern"].replace(r"\Z", "$")} if "pattern" in ret else {}
 
 
 def _begin() -> None:
@@ -79,7 +87,7 @@ def _finish(response: Response) -> Response:
     response.headers["X-Request-Id"] = g.get("request_id", "")
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "same-origin"
-    response.headers["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
+    response.headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
     response.headers.setdefault("Cache-Control", "no-store")
     return response
 

@@ -60,6 +60,10 @@ class Invalidated(Exception):
         self.errors = [{"pointer": p, "detail": d, "code": "invalid"} for p, d in pointers(messages)]
 
 
+class NotReady(Exception):
+    """The back office can't answer now: its log or its views can't be read, or the views are too far behind."""
+
+
 STATUS: dict[type[Exception], HTTPStatus] = {
     BadRequest: HTTPStatus.BAD_REQUEST,
     KeyRequired: HTTPStatus.BAD_REQUEST,
@@ -77,6 +81,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     PreconditionRequired: HTTPStatus.PRECONDITION_REQUIRED,
     Busy: HTTPStatus.SERVICE_UNAVAILABLE,
+    NotReady: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 """The status of each kind of error; a subclass needs no entry of its own."""
 
