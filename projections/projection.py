@@ -110,6 +110,7 @@ def view_table(
         PrimaryKeyConstraint(*key, "since"),
         *(Index(f"{name}_by_{'_'.join(index)}", *index, "until") for index in indexes),
         info={"key": key},
+        sqlite_with_rowid=False,
     )
 
 
@@ -147,32 +148,56 @@ def holds(table: Table, at: int | None) -> ColumnElement[bool]:
 
 def instant(moment: datetime) -> str:
     """Return an aware UTC datetime as text that sorts by time: 2026-05-04T07:00:00.000000Z."""
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return moment.isoformat(timespec="microseconds")[:26] + "Z"
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _each(values: Any) -> list[Any]:
+    return [plain(value) for value in values]
+
+
+def _named(values: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(plain(name)): plain(value) for name, value in values.items()}
+
+
+def _members(value: Any) -> dict[str, Any]:
+    return {name: plain(getattr(value, name)) for name in value.__dataclass_fields__}
 
 
 PLAIN: dict[type[Any], Callable[[Any], Any]] = {
+    str: _same,
+    int: _same,
+    bool: _same,
+    type(None): _same,
     UUID: str,
     datetime: instant,
     date: date.isoformat,
     Decimal: str,
+    tuple: _each,
+    list: _each,
+    set: _each,
+    frozenset: _each,
+    dict: _named,
 }
+"""How a value of each type is made plain; kinds of text, enumerations and value objects are added as they come."""
 
 
 def plain(value: Any) -> Any:
     """Return the value as a row holds it."""
     kind = type(value)
-    if kind is str or kind is int or value is None or kind is bool:
-        return value
-    if (convert := PLAIN.get(kind)) is not None:
-        return convert(value)
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {str(plain(k)): plain(v) for k, v in value.items()}
-    if isinstance(value, (tuple, list, set, frozenset)):
-        return [plain(each) for each in value]
-    if hasattr(value, "__dataclass_fields__"):
-        return {name: plain(getattr(value, name)) for name in value.__dataclass_fields__}
-    raise TypeError(f"A row can't hold {value!r}.")
+    if (convert := PLAIN.get(kind)) is None:
+        convert = PLAIN[kind] = _converter(kind)
+    return convert(value)
+
+
+def _converter(kind: type[Any]) -> Callable[[Any], Any]:
+    if issubclass(kind, Enum):
+        return {member: member.value for member in kind}.__getitem__
+    if issubclass(kind, (str, UUID)):
+        return str
+    if hasattr(kind, "__dataclass_fields__"):
+        return _members
+    raise TypeError(f"A row can't hold a {kind.__name__}.")

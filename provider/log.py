@@ -197,7 +197,7 @@ class Recorder(SQLiteApplicationRecorder):
                     str(key.principal),
                     key.key,
                     key.fingerprint,
-                    orjson.dumps([receipt.id, receipt.version, receipt.outcome, receipt.ids]),
+                    orjson.dumps([str(receipt.id), receipt.version, receipt.outcome, receipt.ids]),
                     positions[-1] if positions else None,
                 ),
             )

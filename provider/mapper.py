@@ -12,7 +12,7 @@ from enum import Enum
 from functools import lru_cache
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
-from uuid import UUID
+from uuid import UUID, SafeUUID
 
 import orjson
 from eventsourcing.domain import DomainEventProtocol
@@ -86,27 +86,26 @@ class EventMapper(Mapper[UUID]):
 
     def read(self, stream: str, version: int, topic: str, state: bytes) -> tuple[Any, Mapping[str, str] | None]:
         """Return the event, and the request it came with."""
-        kind, readers, defaults = shape(topic)
-        said: dict[str, Any] = orjson.loads(state)
+        kind, readers, defaults, current = shape(topic)
+        said: dict[str, Any] = defaults.copy()
+        said.update(orjson.loads(state))
         asked = said.pop("_request", None)
-        current = getattr(kind, "class_version", 1)
-        for past in range(said.pop("class_version", 1), current):
-            getattr(kind, f"upcast_v{past}_v{past + 1}")(said)
+        if current > 1:
+            for past in range(said.pop("class_version", 1), current):
+                getattr(kind, f"upcast_v{past}_v{past + 1}")(said)
         for name, read in readers:
-            if (value := said.get(name)) is not None:
+            if (value := said[name]) is not None:
                 said[name] = read(value)
+        said["originator_id"] = uuid(stream)
+        said["originator_version"] = version
         event = object.__new__(kind)
-        object.__setattr__(
-            event,
-            "__dict__",
-            {**defaults, **said, "originator_id": uuid(stream), "originator_version": version},
-        )
+        object.__setattr__(event, "__dict__", said)
         return event, asked
 
 
 @lru_cache(maxsize=1024)
-def shape(topic: str) -> tuple[type[Any], tuple[tuple[str, Read], ...], dict[str, Any]]:
-    """Return an event's class, how to read those of its fields that JSON does not know, and the absent ones."""
+def shape(topic: str) -> tuple[type[Any], tuple[tuple[str, Read], ...], dict[str, Any], int]:
+    """Return an event's class, how to read those fields that JSON does not know, the absent ones, and its version."""
     try:
         kind = resolve_topic(topic)
     except TopicError:
@@ -123,7 +122,7 @@ def shape(topic: str) -> tuple[type[Any], tuple[tuple[str, Read], ...], dict[str
         defaults[each.name] = None if each.default is MISSING else each.default
         if (read := reader(hints[each.name])) is not None:
             readers.append((each.name, read))
-    return kind, tuple(readers), defaults
+    return kind, tuple(readers), defaults, getattr(kind, "class_version", 1)
 
 
 def reader(hint: Any) -> Read | None:
@@ -162,14 +161,39 @@ def value_reader(kind: type[Any]) -> Read:
             if (value := values[name]) is not None:
                 values[name] = convert(value)
         result = object.__new__(kind)
-        for name, value in values.items():
-            object.__setattr__(result, name, value)
+        result.__dict__.update(values)
         return result
 
     return read
 
 
+class StoredUUID(UUID):
+    """A UUID that was stored as text: it is text again for nothing, and a number only when it is asked for."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        object.__setattr__(self, "text", text)
+
+    def __getattr__(self, name: str) -> Any:
+        # Only what was never set comes here: the number that `UUID` makes everything else of.
+        if name == "int":
+            object.__setattr__(self, "int", int(self.text.replace("-", ""), 16))
+            return self.int
+        if name == "is_safe":
+            return SafeUUID.unknown
+        raise AttributeError(name)
+
+    def __str__(self) -> str:
+        return str(self.text)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return UUID, (self.text,)
+
+
 @lru_cache(maxsize=65_536)
 def uuid(text: str) -> UUID:
-    """Return the UUID; the same ids come again and again in a log."""
-    return UUID(text)
+    """Return the UUID of a stored text, with hyphens or without; the same ids come again and again in a log."""
+    if len(text) == 32:
+        text = f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    return StoredUUID(text)

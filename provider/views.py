@@ -71,7 +71,6 @@ class Shape:
         self.key = tuple(table.info["key"])
         self.key_indexes = [self.columns.index(name) for name in self.key]
         self.blank = dict.fromkeys(self.columns)
-        self.json_names = frozenset(c.name for c in table.columns if isinstance(c.type, JSON))
         self.json = [i for i, c in enumerate(list(table.columns)[:-2]) if isinstance(c.type, JSON)]
         self.flags = [i for i, c in enumerate(list(table.columns)[:-2]) if isinstance(c.type, Boolean)]
         mark = "?" if dialect.paramstyle == "qmark" else "%s"
@@ -86,7 +85,8 @@ class Shape:
         """Return the row as the driver takes it."""
         row: list[Any] = list(values.values())
         for i in self.json:
-            row[i] = orjson.dumps(row[i]).decode() if row[i] is not None else None
+            if row[i] is not None:
+                row[i] = orjson.dumps(row[i]).decode()
         row.append(since)
         row.append(until)
         return tuple(row)
@@ -154,7 +154,7 @@ class Fold:
         for name, value in values.items():
             if name not in row:
                 raise KeyError(f"{table.name} has no column {name}.")
-            row[name] = value if name in shape.json_names else plain(value)
+            row[name] = _beside(value, row[name])
         if row != found.values:
             self._write(shape, table.name, found, row)
 
@@ -172,7 +172,8 @@ class Fold:
         for name, value in values.items():
             if name not in row:
                 raise KeyError(f"{shape.name} has no column {name}.")
-            row[name] = value if name in shape.json_names else plain(value)
+            kind = type(value)
+            row[name] = value if kind is str or kind is int or value is None else plain(value)
         return row
 
     def _find(self, name: str, key: tuple[Any, ...]) -> Kept | None:
@@ -470,6 +471,16 @@ class Views:
     def close(self) -> None:
         if "engine" in self.__dict__:
             self.engine.dispose()
+
+
+def _beside(value: Any, before: Any) -> Any:
+    """Return a value as a row holds it; the parts of it that stand in the row already are plain, and not gone through.
+
+    A JSON value grows by an entry at a time, and is long by then.
+    """
+    if type(value) is dict and type(before) is dict:
+        return {name: part if part is before.get(name) else plain(part) for name, part in value.items()}
+    return plain(value)
 
 
 def _handlers(
