@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Table, bindparam, select
 
 from domain.catalogue import CATALOGUE
 from domain.course import Course
@@ -330,13 +330,19 @@ def people(
     return _all(read, found)
 
 
+# Statements that many requests run are made once: to make one costs more than to run it.
+_BY_IDS = select(people_rows).where(people_rows.c.person.in_(bindparam("wanted", expanding=True)))
+_NOW_BY_IDS = _BY_IDS.where(holds(people_rows, None))
+
+
 def people_by_ids(read: Connection, ids: Iterable[UUID | str], *, at: int | None = None) -> dict[str, dict[str, Any]]:
     """Return people by their ids; those unknown are left out."""
     wanted = list({str(each) for each in ids})
+    query = _NOW_BY_IDS if at is None else _BY_IDS.where(holds(people_rows, at))
     found: dict[str, dict[str, Any]] = {}
     for i in range(0, len(wanted), MANY):
-        chunk = select(people_rows).where(people_rows.c.person.in_(wanted[i : i + MANY]), holds(people_rows, at))
-        found.update((row["person"], row) for row in _all(read, chunk))
+        for row in read.execute(query, {"wanted": wanted[i : i + MANY]}):
+            found[row.person] = _shown(row)
     return found
 
 
@@ -364,12 +370,16 @@ def trainers_of(read: Connection, course: UUID | str, *, at: int | None = None) 
     return {row.person: row.role for row in read.execute(found.order_by(course_trainers.c.person))}
 
 
+_TEACHES = select(course_trainers.c.role).where(
+    course_trainers.c.course == bindparam("course"), course_trainers.c.person == bindparam("person")
+)
+_TEACHES_NOW = _TEACHES.where(holds(course_trainers, None))
+
+
 def is_trainer_of(read: Connection, person: UUID | str, course: UUID | str, at: int | None = None) -> bool:
     """Tell whether somebody teaches a course, as lead or beside one."""
-    found = select(course_trainers.c.role).where(
-        course_trainers.c.course == str(course), course_trainers.c.person == str(person), holds(course_trainers, at)
-    )
-    return read.execute(found).first() is not None
+    query = _TEACHES_NOW if at is None else _TEACHES.where(holds(course_trainers, at))
+    return read.execute(query, {"course": str(course), "person": str(person)}).first() is not None
 
 
 def lead_on(read: Connection, course: UUID | str, at: int | None = None) -> str | None:
