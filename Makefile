@@ -45,7 +45,7 @@ format: setup ## put the code into its format
 
 lock: ## write requirements/*.lock anew from pyproject.toml
 	$(PY) -m venv --clear build/lock
-	build/lock/bin/pip install --quiet --disable-pip-version-check uv
+	build/lock/bin/pip install -qq --disable-pip-version-check uv
 	set -e; for lock in run dev; do \
 	  build/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --python-version 3.11 \
 	    --no-emit-index-url $$(test $$lock = run || echo --extra $$lock) pyproject.toml -o requirements/$$lock.lock; \
@@ -59,10 +59,10 @@ $(LOCKED):
 	echo "Making .venv (once, about a minute) …" >&2
 	$(PY) -m venv --clear .venv || \
 	  { echo "$(PY) can't make virtual environments; install its venv module (Debian: python3-venv)." >&2; exit 1; }
-	$(B)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	$(B)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/dev.lock
 	touch $@
 
 $(INSTALLED): $(LOCKED)
-	$(B)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(B)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	rm -f .venv/.installed-*
 	touch $@

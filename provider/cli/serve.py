@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from pathlib import Path
 
 import click
 
@@ -51,11 +52,12 @@ def _open_once(**given: object) -> None:
     office = bootstrap(console.settings(**given))
     try:
         if not office.founded:
+            called = sys.argv[0] if Path(sys.argv[0]).name == "provider" else "provider"
             console.note(
                 f"There is no institution in {office.settings.data} yet, so nobody can sign in. Found one in another "
                 "terminal; the server need not start again:\n\n"
-                '  provider init --name "Agile Academy" --zone Europe/Zurich \\\n'
-                "                --given Ada --family Example --email ada@academy.example\n"
+                f'  {called} init --name "Agile Academy" --zone Europe/Zurich \\\n'
+                "    --given Ada --family Example --email ada@academy.example\n"
             )
     finally:
         office.close()
