@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime
+from importlib import import_module
 from itertools import count, takewhile
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Table, select
 
-from domain.submission import PartStage, Stage, Step, Submission
-from projections.projection import Projection, Row, Rows, flag, json, number, plain, text, uid, view_table
+from domain.credential import CredentialPolicy, policy_named
+from domain.enrolment import Enrolment
+from domain.institution import Settings
+from domain.schedule import add_business_days, zone_named
+from domain.submission import Line, LineStanding, LineState, Outcome, PartStage, Rejection, Stage, Step, Submission
+from projections import courses, directory
+from projections.projection import Projection, Row, Rows, flag, holds, json, number, plain, text, uid, view_table
+
+NOT_DRAFTED = "not_drafted"
+"""The stage of a submission that nobody has drafted yet."""
+
+NO_SUBMISSION = "none"
+"""The submission profile of a credential whose body takes none."""
 
 submissions = view_table(
     "submission_submissions",
@@ -94,7 +107,36 @@ lines = view_table(
 )
 """One row per line. Names, the e-mail and notes are handles."""
 
-submission = Projection("submission", version=1, tables=(submissions, parts, lines))
+learners = view_table(
+    "submission_learners",
+    uid("enrolment"),
+    uid("course"),
+    uid("person"),
+    number("requested"),
+    flag("completed"),
+    number("decision"),
+    key=("enrolment",),
+    indexes=[("course",)],
+)
+"""One row per enrolment: whether the latest decision says completed (none: undecided), and the decision's version."""
+
+submission = Projection("submission", version=1, tables=(submissions, parts, lines, learners))
+
+
+@submission.on(Enrolment.Requested)
+def _requested(rows: Rows, event: Enrolment.Requested) -> None:
+    rows.add(
+        learners,
+        enrolment=event.originator_id,
+        course=event.course,
+        person=event.person,
+        requested=rows.position,
+    )
+
+
+@submission.on(Enrolment.CompletionDecided)
+def _decided(rows: Rows, event: Enrolment.CompletionDecided) -> None:
+    rows.change(learners, event.originator_id, completed=event.completed, decision=event.originator_version)
 
 
 @submission.on(Submission.Drafted)
@@ -398,3 +440,264 @@ def course_of(read: Connection, submission: UUID | str) -> str | None:
     """Return the course that a submission is about, None where there is no such submission."""
     found = select(submissions.c.course).where(submissions.c.submission == str(submission)).limit(1)
     return read.execute(found).scalar()
+
+
+def of_course(read: Connection, course: UUID | str, *, at: int | None = None) -> str | None:
+    """Return the submission of a course, None where none was drafted."""
+    found = select(submissions.c.submission).where(submissions.c.course == str(course), holds(submissions, at))
+    return read.execute(found).scalar()
+
+
+def completers(read: Connection, course: UUID | str, *, at: int | None = None) -> list[dict[str, Any]]:
+    """Return who completed a course, in the order of their requests.
+
+    Each has `enrolment`, `person`, and `decision`, which is the version of that event.
+    """
+    return [each for each in _learners(read, course, at) if each["completed"]]
+
+
+def view(read: Connection, submission: UUID | str, *, today: date, at: int | None = None) -> dict[str, Any] | None:
+    """Return a submission with its parts and its lines; None where there is none.
+
+    Beside the columns of its row it has `overdue`: the first part wasn't sent, and `today`, the institution's, is later
+    than `due_on`; `parts`; `items`, which are the lines; `summary`: how many lines there are in `all` and in each
+    state; `unsubmitted`: the enrolments of completers on no line; `do_not_activate` and `why`.
+
+    A part has the columns of its row; it is acknowledged once the body has answered to all that was sent. A line has
+    those of its row and `state`; `problems` of the latest validation; `outdated`: it wasn't sent yet, and the names,
+    the e-mail or the decision on record are others by now; `do_not_activate` and `why`: it isn't activated yet, and
+    nobody has dealt with it that what it rests on has moved. Names, e-mails and notes are handles.
+    """
+    row = read.execute(select(submissions).where(submissions.c.submission == str(submission), holds(submissions, at)))
+    known = next((_shown(each) for each in row), None)
+    if known is None:
+        return None
+    found = _all(read, parts, submission, at)
+    rows = _all(read, lines, submission, at)
+    standings = {each["line"]: standing(each) for each in rows}
+    problems = _by_line(problem for part in found for problem in part["problems"])
+    discrepancies = _by_line(_open_discrepancies(read, str(submission), at))
+    outdated = _outdated(read, known, [each for each in rows if _waits(standings[each["line"]])], at)
+    items = []
+    for each in rows:
+        state = standings[each["line"]].state
+        why = [] if state in _PAST_ACTIVATION else [_moved_words(said) for said in discrepancies.get(each["line"], ())]
+        items.append(
+            {
+                **each,
+                "state": state.value,
+                "problems": problems.get(each["line"], []),
+                "outdated": each["line"] in outdated,
+                "do_not_activate": bool(why),
+                "why": why,
+            }
+        )
+    on_lines = {each["enrolment"] for each in rows}
+    left = [each["enrolment"] for each in completers(read, known["course"], at=at) if each["enrolment"] not in on_lines]
+    unsent = any(_waits(standings[each["line"]]) for each in rows if each["part"] == 1)
+    return {
+        **known,
+        "overdue": known["stage"] == Stage.OPEN and unsent and today.isoformat() > known["due_on"],
+        "parts": [{**part, "stage": _stage(part, standings).value} for part in found],
+        "items": items,
+        "summary": _summary(items),
+        "unsubmitted": left,
+        "do_not_activate": any(each["do_not_activate"] for each in items),
+        "why": [f"Line {each['line']}: {said}" for each in items for said in each["why"]],
+    }
+
+
+def of_course_view(
+    read: Connection, course: UUID | str, *, today: date, at: int | None = None
+) -> dict[str, Any] | None:
+    """Return the submission of a course as `view` does, also before it was drafted; None where there is no such course.
+
+    Until then its `submission` is None, its `stage` not_drafted and its `items` are none; it is `overdue` where
+    somebody completed the course, or is still to be decided on.
+    """
+    known = of_course(read, course, at=at)
+    if known is not None:
+        return view(read, known, today=today, at=at)
+    planned = courses.course(read, course, at)
+    if planned is None:
+        return None
+    profile = _policy(read, planned, at).submission_profile
+    due = None if profile == NO_SUBMISSION else due_on(planned["sessions"], directory.settings(read, at=at))
+    waiting = [each for each in _learners(read, course, at) if each["completed"] is not False]
+    blank = dict.fromkeys(column.name for column in submissions.columns if column.name not in ("since", "until"))
+    return {
+        **blank,
+        "course": str(course),
+        "body": planned["body"],
+        "profile": profile,
+        "stage": NOT_DRAFTED,
+        "due_on": None if due is None else due.isoformat(),
+        "payments": [],
+        "overdue": planned["stage"] != "cancelled" and due is not None and today > due and bool(waiting),
+        "parts": [],
+        "items": [],
+        "summary": _summary([]),
+        "unsubmitted": [each["enrolment"] for each in waiting if each["completed"]],
+        "do_not_activate": False,
+        "why": [],
+    }
+
+
+def outstanding(read: Connection, course: UUID | str, *, at: int | None = None) -> tuple[str, ...]:
+    """Return, as codes, what is left to tell the body before a course can be closed.
+
+    That is submission_missing (nobody drafted it, or it was abandoned), submission_open (it isn't completed), and
+    completers_unsubmitted (somebody completed the course and is on no line).
+    """
+    left = {each["enrolment"] for each in completers(read, course, at=at)}
+    known = of_course(read, course, at=at)
+    if known is None:
+        planned = courses.course(read, course, at)
+        takes = planned is not None and _policy(read, planned, at).submission_profile != NO_SUBMISSION
+        return ("submission_missing",) if left and takes else ()
+    stage = read.execute(
+        select(submissions.c.stage).where(submissions.c.submission == known, holds(submissions, at))
+    ).scalar_one()
+    if stage == Stage.ABANDONED:
+        return ("submission_missing",) if left else ()
+    left -= {each["enrolment"] for each in _all(read, lines, known, at)}
+    codes = {"submission_open": stage == Stage.OPEN, "completers_unsubmitted": bool(left)}
+    return tuple(code for code, true in codes.items() if true)
+
+
+def file_of(
+    read: Connection, submission: UUID | str, part: int, *, at: int | None = None
+) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
+    """Return a part, and the lines of the file that was exported of it, in their order: none while it wasn't.
+
+    None where there is no such part. Both are rows as in `view`, without what that adds.
+    """
+    if not 0 < part < 2**31:
+        return None
+    found = next((each for each in _all(read, parts, submission, at) if each["part"] == part), None)
+    if found is None:
+        return None
+    rows = {each["line"]: each for each in _all(read, lines, submission, at)}
+    return found, [rows[number] for number in found["lines"]]
+
+
+def due_on(sessions: Iterable[Mapping[str, Any]], settings: Settings) -> date | None:
+    """Return the last day to send a submission, counted from the day in the institution's zone on which the last
+    session ended; None without sessions. `sessions` are those of `courses.sessions`.
+    """
+    ends = [
+        each["held"]["ended"] if each["held"] is not None else each["ends"]
+        for each in sessions
+        if not each["cancelled"]
+    ]
+    if not ends:
+        return None
+    last = datetime.fromisoformat(max(ends)).astimezone(zone_named(settings.zone)).date()
+    return add_business_days(last, settings.submission_due_days, settings.holidays)
+
+
+def standing(row: Mapping[str, Any]) -> LineStanding:
+    """Return how a line stands, from its row; of the line itself only its numbers and ids."""
+    enrolment, person = UUID(row["enrolment"]), UUID(row["person"])
+    return LineStanding(
+        line=Line(row["line"], enrolment, person, given=None, family=None, email=None, rests_on=()),
+        part=row["part"],
+        excluded=bool(row["excluded"]),
+        sent=bool(row["sent"]),
+        withdrawn=bool(row["withdrawn"]),
+        steps=tuple(step for step in Step if row[f"{step.value}_at"] is not None),
+        outcome=None if row["outcome"] is None else Outcome(row["outcome"]),
+        rejection=None if row["code"] is None else Rejection(row["code"]),
+    )
+
+
+_PAST_ACTIVATION = (LineState.ACTIVATED, LineState.EXCLUDED, LineState.WITHDRAWN, LineState.REJECTED)
+"""The states of lines that nobody is going to activate."""
+
+
+def _waits(known: LineStanding) -> bool:
+    return known.state is LineState.PENDING
+
+
+def _stage(part: Mapping[str, Any], standings: Mapping[int, LineStanding]) -> PartStage:
+    """Return how far a part is, as `Submission.stage_of` does."""
+    stage = PartStage(part["stage"])
+    if stage is PartStage.SENT and not any(standings[line].open for line in part["lines"]):
+        return PartStage.ACKNOWLEDGED
+    return stage
+
+
+def _summary(items: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    return {
+        "all": len(items),
+        **{state.value: sum(1 for each in items if each["state"] == state.value) for state in LineState},
+    }
+
+
+def _outdated(
+    read: Connection, known: Mapping[str, Any], waiting: Sequence[Mapping[str, Any]], at: int | None
+) -> set[int]:
+    """Return the lines, of those that wait, that aren't what would be drafted now."""
+    if not waiting:
+        return set()
+    decided = {each["enrolment"]: each["decision"] for each in completers(read, known["course"], at=at)}
+    people = directory.people_by_ids(read, [each["person"] for each in waiting], at=at)
+    survivors = [row["linked_to"] for row in people.values() if row["linked_to"] is not None]
+    people = {**directory.people_by_ids(read, survivors, at=at), **people}
+    return {each["line"] for each in waiting if not _is_current(each, known["body"], decided, people)}
+
+
+def _is_current(
+    line: Mapping[str, Any], body: str, decided: Mapping[str, int], people: Mapping[str, Mapping[str, Any]]
+) -> bool:
+    used = [each["version"] for each in line["rests_on"] if each["aspect"] == "decision"]
+    person = people[line["person"]]
+    person = people.get(person["linked_to"], person)
+    now = (
+        person["latin_given"] or person["given"],
+        person["latin_family"] or person["family"],
+        person["body_emails"].get(body) or person["email"],
+    )
+    return used == [decided.get(line["enrolment"])] and now == (line["given"], line["family"], line["email"])
+
+
+def _open_discrepancies(read: Connection, submission: str, at: int | None) -> list[dict[str, Any]]:
+    try:
+        found: list[dict[str, Any]] = import_module("projections.discrepancies").open_of(read, submission, at=at)
+    except ModuleNotFoundError:
+        return []
+    return found
+
+
+def _moved_words(discrepancy: Mapping[str, Any]) -> str:
+    return f"What it says about {discrepancy['aspect'].replace('_', ' ')} has changed in the record since."
+
+
+def _by_line(said: Iterable[Mapping[str, Any]]) -> dict[int, list[dict[str, Any]]]:
+    found: dict[int, list[dict[str, Any]]] = {}
+    for each in said:
+        found.setdefault(each["line"], []).append({name: value for name, value in each.items() if name != "line"})
+    return found
+
+
+def _policy(read: Connection, planned: Mapping[str, Any], at: int | None) -> CredentialPolicy:
+    return policy_named(
+        directory.policies(read, at=at), body=planned["body"], code=planned["code"], version=planned["policy_version"]
+    )
+
+
+def _learners(read: Connection, course: UUID | str, at: int | None) -> list[dict[str, Any]]:
+    found = select(learners).where(learners.c.course == str(course), holds(learners, at)).order_by(learners.c.requested)
+    return [_shown(row) for row in read.execute(found)]
+
+
+def _all(read: Connection, table: Table, submission: UUID | str, at: int | None) -> list[dict[str, Any]]:
+    found = select(table).where(table.c.submission == str(submission), holds(table, at))
+    return [_shown(row) for row in read.execute(found.order_by(*(table.c[name] for name in table.info["key"])))]
+
+
+def _shown(row: Any) -> dict[str, Any]:
+    """Return the row without the positions between which it holds."""
+    said = dict(row._mapping)
+    del said["since"], said["until"]
+    return said
