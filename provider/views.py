@@ -247,6 +247,7 @@ class Views:
             poolclass=QueuePool,
             pool_size=16,
             max_overflow=16,
+            json_deserializer=orjson.loads,
             connect_args={"timeout": 10, "check_same_thread": False, "isolation_level": None},
         )
 
