@@ -370,6 +370,25 @@ def trainers_of(read: Connection, course: UUID | str, *, at: int | None = None) 
     return {row.person: row.role for row in read.execute(found.order_by(course_trainers.c.person))}
 
 
+_NAMES_BY_IDS = select(people_rows.c.person, *(people_rows.c[name] for name in NAMES)).where(
+    people_rows.c.person.in_(bindparam("wanted", expanding=True))
+)
+_NOW_NAMES_BY_IDS = _NAMES_BY_IDS.where(holds(people_rows, None))
+
+
+def names_by_ids(
+    read: Connection, ids: Iterable[UUID | str], *, at: int | None = None
+) -> dict[str, dict[str, str | None]]:
+    """Return the handles of people's names by their ids; a third of the cost of `people_by_ids`."""
+    wanted = list({str(each) for each in ids})
+    query = _NOW_NAMES_BY_IDS if at is None else _NAMES_BY_IDS.where(holds(people_rows, at))
+    found: dict[str, dict[str, str | None]] = {}
+    for i in range(0, len(wanted), MANY):
+        for person, *names in read.execute(query, {"wanted": wanted[i : i + MANY]}):
+            found[person] = dict(zip(NAMES, names, strict=True))
+    return found
+
+
 _TEACHES = select(course_trainers.c.role).where(
     course_trainers.c.course == bindparam("course"), course_trainers.c.person == bindparam("person")
 )

@@ -215,8 +215,11 @@ def test_many_people_are_found_by_their_ids_and_unknown_ones_left_out(
     known = [somebody() for _ in range(view.MANY + 2)]
     record(*known)
     with shelf.views.reading() as read:
-        found = view.people_by_ids(read, [uuid4(), *(each.id for each in known), known[0].id])
+        wanted = [uuid4(), *(each.id for each in known), known[0].id]
+        found, names = view.people_by_ids(read, wanted), view.names_by_ids(read, wanted)
+        assert view.names_by_ids(read, wanted, at=0) == view.people_by_ids(read, wanted, at=0) == {}
     assert set(found) == {str(each.id) for each in known}
+    assert names == {person: {name: row[name] for name in view.NAMES} for person, row in found.items()}
 
 
 def test_a_trainer_is_known_by_person_with_authorisations_past_and_present(
