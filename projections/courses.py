@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, bindparam, select
 
 from domain import schedule
 from domain.course import Course, Role, Stage
@@ -310,13 +310,23 @@ def _held_row(rows: Rows, course: str) -> Row:
     return row
 
 
+# Statements that many requests run are made once: to make one costs more than to run it.
+_ONE = select(course_rows).where(course_rows.c.course == bindparam("course"))
+_ONE_NOW = _ONE.where(holds(course_rows, None))
+_SESSION = select(session_rows).where(
+    session_rows.c.course == bindparam("course"), session_rows.c.number == bindparam("number")
+)
+_SESSION_NOW = _SESSION.where(holds(session_rows, None))
+
+
 def course(read: Connection, course: UUID | str, at: int | None = None) -> dict[str, Any] | None:
     """Return one course, None where there is none.
 
     Beside the columns of its row it has `sessions` (those of `sessions()`), `lead` (a person's id or None),
     `co_trainers`, and `contact_minutes` and `scheduled_minutes` in all, as held and else as planned.
     """
-    row = read.execute(select(course_rows).where(course_rows.c.course == str(course), holds(course_rows, at))).first()
+    query = _ONE_NOW if at is None else _ONE.where(holds(course_rows, at))
+    row = read.execute(query, {"course": str(course)}).first()
     return None if row is None else _whole(read, [row], at)[0]
 
 
@@ -360,10 +370,8 @@ def session(read: Connection, course: UUID | str, number: int, at: int | None = 
     """Return one session as `sessions` does, cancelled or not; None where the course has none of that number."""
     if not 0 < number < 2**31:
         return None
-    found = select(session_rows).where(
-        session_rows.c.course == str(course), session_rows.c.number == number, holds(session_rows, at)
-    )
-    row = read.execute(found).first()
+    query = _SESSION_NOW if at is None else _SESSION.where(holds(session_rows, at))
+    row = read.execute(query, {"course": str(course), "number": number}).first()
     return None if row is None else _shown(row)
 
 

@@ -285,7 +285,12 @@ class Listing(Body):
 
     body = fields.String(required=True, validate=validate.OneOf(list(BODIES)))
     external_id = Line(required=True)
-    address = Line(allow_none=True, longest=2_000)
+    address = fields.Url(
+        allow_none=True,
+        schemes={"http", "https"},
+        validate=validate.Length(max=2_000),
+        metadata={"description": "A web address, since somebody will follow it."},
+    )
 
 
 class SessionAdded(SessionFields, WithReason):

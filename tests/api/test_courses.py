@@ -329,6 +329,15 @@ def test_an_unknown_course_is_not_found(academy: Academy, registrar_caller: Call
     assert registrar_caller.get("/v1/courses/nonsense").status_code == 404
 
 
+@pytest.mark.parametrize("address", ["javascript:alert(1)", "ftp://sa.example/1", "sa.example", "", 7])
+def test_a_listing_has_a_web_address(academy: Academy, registrar_caller: Caller, address: Any) -> None:
+    course = f"/v1/courses/{academy.scheduled()}"
+    listing = {"body": "SA", "external_id": "4711", "address": address}
+    refused(registrar_caller.post(f"{course}/listing", listing), 422, "invalidated")
+    refused(registrar_caller.post(f"{course}/listing", {"body": "PMI", "external_id": "1"}), 422, "other_credential")
+    assert registrar_caller.get(course).json["listings"] == []
+
+
 def test_a_version_is_needed_and_must_be_the_present_one(academy: Academy, registrar_caller: Caller) -> None:
     course = f"/v1/courses/{academy.scheduled()}"
     refused(registrar_caller.post(f"{course}/cancel", {"reason": "x"}, version=None), 428, "precondition_required")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -181,6 +182,22 @@ def test_nobody_teaches_two_courses_at_once(academy: Academy, office: Office, ac
         courses.schedule(office, act(), course=unplanned, sessions=half_days(FIRST, SECOND))
     courses.schedule(office, act(), course=unplanned, sessions=half_days(THIRD, date(2026, 6, 4)))
     assert slots_of(office, lead, unplanned) == [1, 2, 3, 4]
+
+
+def test_of_courses_that_want_the_same_trainer_at_once_one_succeeds(academy: Academy) -> None:
+    lead = academy.trainer("Lena")
+    wanting = [academy.scheduled() for _ in range(6)]
+
+    def assigned(course: UUID) -> bool:
+        try:
+            academy.assign(course, lead)
+        except DoubleBooked:
+            return False
+        return True
+
+    with ThreadPoolExecutor(len(wanting)) as at_once:
+        assert sorted(at_once.map(assigned, wanting)) == [False] * 5 + [True]
+    assert sorted(academy.shown(course)["lead"] is not None for course in wanting) == [False] * 5 + [True]
 
 
 def test_who_is_no_trainer_is_not_assigned(
