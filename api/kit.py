@@ -181,12 +181,14 @@ class Blueprint(flask_smorest.Blueprint):
         arguments: type[ma.Schema] = QueryArguments,
         table: bool = False,
         entity: str | Callable[..., UUID] | None = None,
+        media: str | None = None,
     ) -> Callable[[View], View]:
         """Declare a GET that answers from the views, as of now or of any moment before.
 
         A list's view returns a `Page`; with `table` it can be had as CSV too. `entity` names the path argument whose
         stream's version is the ETag, or makes the stream's id from the path arguments where it is a derived one;
-        otherwise the ETag stands for the view's position.
+        otherwise the ETag stands for the view's position. With `media` it is a file of that type: the view returns the
+        whole response, and may refuse.
         """
         listing = issubclass(arguments, ListArguments)
 
@@ -199,7 +201,7 @@ class Blueprint(flask_smorest.Blueprint):
                 if permission is not None:
                     auth.admit(permission, path)
                 asked = _query(taking) if request.query_string else dict(unasked)
-                form = _negotiated(table=table)
+                form = _negotiated(table=table, media=media)
                 position = _reached(asked.pop("after", None))
                 at, after = _as_of(asked, position, listing=listing)
                 said = view(Asked(at, asked.pop("limit", LARGEST_PAGE), after), **asked, **path)
@@ -215,10 +217,14 @@ class Blueprint(flask_smorest.Blueprint):
                 {"security": [{"token": []}], **_permitted(permission, view)} if permission else {"security": []}
             )
             statuses = (400, 401, 403, 404, 406, 422, 503) if permission else (400, 404, 406, 422, 503)
+            if media is not None:
+                statuses = (*statuses, 409)
             documented = [
                 self.doc(**described),
                 self.arguments(arguments, location="query"),
-                self.alt_response(200, schema=schema, headers=QUERY_HEADERS),
+                self.alt_response(200, schema=schema, headers=QUERY_HEADERS)
+                if media is None
+                else self.alt_response(200, schema={"type": "string", "format": "binary"}, content_type=media),
                 self.alt_response(304, description="It is as you know it.", success=True),
                 *(_problem_response(self, status) for status in statuses),
             ]
@@ -361,8 +367,8 @@ def _idempotency_key(principal: auth.Principal, *, required: bool) -> Idempotenc
     )
 
 
-def _negotiated(*, table: bool) -> str:
-    offered = ["application/json", "text/csv"] if table else ["application/json"]
+def _negotiated(*, table: bool, media: str | None = None) -> str:
+    offered = [media] if media is not None else ["application/json", "text/csv"] if table else ["application/json"]
     if not request.accept_mimetypes:
         return offered[0]
     chosen = request.accept_mimetypes.best_match(offered)
