@@ -19,7 +19,7 @@ from provider.office import Office
 from provider.work import Act
 from tests.conftest import Caller
 
-PUBLIC = re.compile(r"/(openapi\.json|docs(/.*)?|problems(/.*)?|livez|readyz|metrics|static/.*)")
+PUBLIC = re.compile(r"/(|openapi\.json|docs(/.*)?|problems(/.*)?|livez|readyz|metrics|static/.*)")
 """What anybody may ask for without a token."""
 
 SEARCHES = {"/v1/people/search"}
@@ -72,6 +72,13 @@ def test_what_is_public_asks_for_no_permission(app: Flask) -> None:
     for rule in app.url_map.iter_rules():
         if PUBLIC.fullmatch(rule.rule):
             assert getattr(app.view_functions[rule.endpoint], "permission", None) is None, rule
+
+
+def test_what_is_public_answers_without_a_token(app: Flask, caller: Callable[[str | None], Caller]) -> None:
+    nobody = caller(None)
+    for rule in app.url_map.iter_rules():
+        if PUBLIC.fullmatch(rule.rule):
+            assert nobody.get(address(app, rule)).status_code in (200, 302, 308, 404), rule
 
 
 def test_every_view_says_what_it_does_in_one_sentence_first(app: Flask) -> None:
