@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
+from domain import worker
 from domain.private import Private
 from projections import directory, history
 from projections.sentences import body, sentence
@@ -83,7 +84,8 @@ def _names(
     handles = [Private(row[part]) for row in people.values() for part in _PARTS if row[part] is not None]
     opened = office.vault.open([*handles, *notes])
     persons = {person: _person(row, opened) for person, row in people.items()}
-    return {each: _thing(row, titles, persons) for each, row in things.items()}, opened
+    named = {each: _thing(row, titles, persons) for each, row in things.items()}
+    return {**named, **{str(each): called for each, called in worker.NAMES.items()}}, opened
 
 
 _PARTS = ("given", "family", "certificate_name")

@@ -115,7 +115,7 @@ def listing(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_jso
     if as_json:
         document(rows)
         return
-    cells = [[_cell(row[name]) for name in columns] for row in rows]
+    cells = [[cell(row[name]) for name in columns] for row in rows]
     if not sys.stdout.isatty():
         for line in [list(columns), *cells]:
             click.echo("\t".join(line))
@@ -137,14 +137,14 @@ def document(said: object) -> None:
     click.echo(orjson.dumps(said, default=str, option=orjson.OPT_INDENT_2))
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """Return a value as text that neither breaks a line nor moves the cursor of a terminal."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (list, tuple)):
         return ", ".join(map(str, value))
-    # A name may hold what would move the cursor of a terminal, or break a line in two.
     return "".join(sign if sign.isprintable() else " " for sign in str(value))
 
 

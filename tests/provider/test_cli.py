@@ -372,6 +372,48 @@ def test_an_unknown_course_is_refused(with_institution: Run) -> None:
     assert with_institution("course", "show", NOBODY).status == 1
 
 
+def test_the_history_is_a_sentence_a_line_in_order(
+    with_institution: Run, office: Office, person: Callable[..., UUID]
+) -> None:
+    person("Grace", "Hopper")
+    lines = with_institution("history").out.splitlines()
+
+    assert [int(line.split()[0]) for line in lines] == list(range(1, office.log.position() + 1))
+    assert all(line.endswith(".") for line in lines)
+    assert "Agile Academy Zürich" in lines[0]
+    assert "Grace Hopper" in lines[-1]
+
+
+def test_the_history_of_one_subject_from_a_position_on(
+    with_institution: Run, office: Office, person: Callable[..., UUID], admin: UUID
+) -> None:
+    grace = person("Grace", "Hopper")
+    said = json.loads(with_institution("history", "--subject", str(grace), "--json").out)
+
+    assert [(row["topic"], row["position"]) for row in said] == [("person.registered", office.log.position())]
+    assert said[0]["actor"] == str(admin)
+    assert with_institution("history", "--from", str(office.log.position() + 1)).out == ""
+    assert len(with_institution("history", "--limit", "2").out.splitlines()) == 2
+    assert with_institution("history", "--kind", "access.token_issued", "--limit", "1").out.count("\n") == 1
+
+
+def test_the_history_goes_on_over_many_pages(
+    with_institution: Run, office: Office, person: Callable[..., UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        person(f"Person {number}", None)
+    monkeypatch.setattr("provider.cli.history.PAGE", 2)
+
+    assert len(with_institution("history").out.splitlines()) == office.log.position()
+    assert len(with_institution("history", "--limit", "5").out.splitlines()) == 5
+
+
+def test_what_the_command_line_did_is_told_as_its_own(with_institution: Run, admin: UUID) -> None:
+    with_institution("token", "issue", str(admin), "--role", "admin")
+
+    assert "by the command line" in with_institution("history").out.splitlines()[-1]
+
+
 def test_progress_in_a_pipe_is_a_line_each_tenth(capsys: pytest.CaptureFixture[str]) -> None:
     with progress("Working") as tell:
         for done in range(0, 1001, 10):
