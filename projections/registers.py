@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, Select, Table, and_, bindparam, select
 
 from domain.completion import UNMARKED
-from domain.course import Course, Role
+from domain.course import Course
 from domain.enrolment import Enrolment
 from domain.register import AttendanceRegister, Marker
 from domain.schedule import Caution, Session
@@ -241,9 +241,6 @@ def _put_session(rows: Rows, course: UUID, session: Session) -> int:
 
 @registers.on(Course.SessionHeld)
 def _session_held(rows: Rows, event: Course.SessionHeld) -> None:
-    course = _held(rows, courses, event.originator_id)
-    roles = roles_on(course["appointments"], plain(event.started))
-    lead = next((each for each in map(str, event.trainers) if roles.get(each) == "lead"), None)
     rows.change(
         sessions,
         event.originator_id,
@@ -251,7 +248,7 @@ def _session_held(rows: Rows, event: Course.SessionHeld) -> None:
         started=event.started,
         ended=event.ended,
         contact_minutes=event.contact_minutes,
-        lead=lead,
+        lead=event.lead,
     )
     rows.change(courses, event.originator_id, schedule_version=event.originator_version)
 
@@ -271,28 +268,32 @@ def _session_cancelled(rows: Rows, event: Course.SessionCancelled) -> None:
 @registers.on(Course.TrainerAssigned)
 def _trainer_assigned(rows: Rows, event: Course.TrainerAssigned) -> None:
     known = _held(rows, courses, event.originator_id)["appointments"]
-    person = str(event.trainer_person)
-    # The first lead, and everybody's first role beside a lead, count from the beginning of the course.
-    before = any(each[1] == person for each in known)
-    led = event.role is Role.LEAD and any(each[2] == "lead" for each in known)
-    since = event.at if before or led else None
-    rows.change(courses, event.originator_id, appointments=[*known, [since, person, event.role]])
+    said = [event.since, event.trainer_person, event.role]
+    rows.change(courses, event.originator_id, appointments=[*known, said])
 
 
 @registers.on(Course.TrainerReleased)
 def _trainer_released(rows: Rows, event: Course.TrainerReleased) -> None:
     known = _held(rows, courses, event.originator_id)["appointments"]
-    rows.change(courses, event.originator_id, appointments=[*known, [event.at, event.trainer_person, None]])
+    said = [event.since, event.trainer_person, None]
+    rows.change(courses, event.originator_id, appointments=[*known, said])
 
 
 def roles_on(appointments: Iterable[Sequence[str | None]], moment: str) -> dict[str | None, str]:
-    """Return who was what on a course at a moment (ISO text in UTC), person → lead or co_trainer."""
+    """Return who was what on a course at a moment (ISO text in UTC), person → lead or co_trainer.
+
+    What was said later of the same time stands, and there is one lead at a time.
+    """
     roles: dict[str | None, str] = {}
     for since, person, role in appointments:
-        if since is None or since <= moment:
+        if since is not None and since > moment:
+            continue
+        if role == "lead":
+            roles = {other: theirs for other, theirs in roles.items() if theirs != "lead"}
+        if role is None:
             roles.pop(person, None)
-            if role is not None:
-                roles[person] = role
+        else:
+            roles[person] = role
     return roles
 
 
@@ -660,26 +661,6 @@ def class_of(read: Connection, course: UUID) -> tuple[set[UUID], set[UUID]]:
     return seated, others
 
 
-def lead_of(read: Connection, course: UUID, session: int) -> str | None:
-    """Return who led a session: as held, else by the plan; it is they who seal its register."""
-    row = read.execute(
-        select(sessions.c.lead, sessions.c.starts, courses.c.appointments)
-        .join(courses, and_(courses.c.course == sessions.c.course, courses.c.until == FOREVER))
-        .where(sessions.c.course == str(course), sessions.c.session == session, sessions.c.until == FOREVER)
-    ).first()
-    if row is None:
-        return None
-    return row.lead or _lead(roles_on(row.appointments, row.starts))
-
-
-def lead_now(read: Connection, course: UUID | str) -> str | None:
-    """Return who leads a course as things stand."""
-    appointments = read.execute(
-        select(courses.c.appointments).where(courses.c.course == str(course), courses.c.until == FOREVER)
-    ).scalar()
-    return None if appointments is None else _lead(roles_on(appointments, "9999"))
-
-
 def _lead(roles: Mapping[str | None, str]) -> str | None:
     return next((person for person, role in roles.items() if role == "lead"), None)
 
@@ -696,15 +677,17 @@ SHOWN = (
 def register(read: Connection, course: UUID | str, session: int, *, at: int | None = None) -> dict[str, Any] | None:
     """Return the register of a session, opened or not; None where the course has no such session.
 
-    `learners` are those with a seat and whoever else has a mark, in the order of their requests: `enrolment`, `person`,
-    `standing`, `status` (of the mark that holds, or "unmarked"), `mark` (that mark, or None), `conflict`, and `marks`
-    (all that count, in the order in which they came). `set_aside`, `amendments` and `sealed_versions` are lists too.
+    `lead` is who held it, else who leads by the plan: they seal it. `learners` are those with a seat and whoever else
+    has a mark, in the order of their requests: `enrolment`, `person`, `standing`, `status` (of the mark that holds, or
+    "unmarked"), `mark` (that mark, or None), `conflict`, and `marks` (all that count, in the order in which they came).
+    `set_aside`, `amendments` and `sealed_versions` are lists too.
     """
     found = _rows(
         read, select(sessions).where(sessions.c.course == str(course), sessions.c.session == session), sessions, at
     )
     if not found:
         return None
+    appointed = _rows(read, select(courses).where(courses.c.course == str(course)), courses, at)[0]["appointments"]
     stream = str(AttendanceRegister.create_id(UUID(str(course)), session))
     book = books(read, [stream], at=at)[stream]
     requests = select(amendments).where(amendments.c.register == stream).order_by(amendments.c.number)
@@ -713,6 +696,7 @@ def register(read: Connection, course: UUID | str, session: int, *, at: int | No
         "session": session,
         "register": stream,
         **{name: found[0][name] for name in ("starts", "ends", "zone", "place", "started", "ended", "cancelled")},
+        "lead": found[0]["lead"] or _lead(roles_on(appointed, found[0]["starts"])),
         "sealed_version": len(book.seals),
         "learners": [
             {**_without(row, "course", "requested", "version"), **_attendance(book, row["person"])}
@@ -797,6 +781,12 @@ def enrolled(read: Connection, course: UUID | str, *, at: int | None = None) -> 
     return _rows(read, query, learners, at)
 
 
+def learner(read: Connection, enrolment: UUID | str, *, at: int | None = None) -> dict[str, Any] | None:
+    """Return one enrolment, with its course and standing; None where there is none."""
+    found = _rows(read, select(learners).where(learners.c.enrolment == str(enrolment)), learners, at)
+    return found[0] if found else None
+
+
 def taught(read: Connection, course: UUID | str, *, at: int | None = None) -> dict[str, Any] | None:
     """Return what is taught, under which policy, and the `sessions` that were not cancelled; None for no such course.
 
@@ -826,6 +816,12 @@ def undecided_amendments(read: Connection, streams: Collection[str], *, at: int 
     """Return how many amendments of these registers wait for a decision, where there are any."""
     query = select(amendments).where(amendments.c.register.in_(streams), amendments.c.state == "pending")
     return Counter(row["register"] for row in _rows(read, query, amendments, at))
+
+
+def person_of_amendment(read: Connection, stream: UUID, number: int) -> str | None:
+    """Return whose mark an amendment is about; None where there is no such amendment."""
+    query = select(amendments).where(amendments.c.register == str(stream), amendments.c.number == number)
+    return next((row["person"] for row in _rows(read, query, amendments, None)), None)
 
 
 def _attendance(book: Book, person: str) -> dict[str, Any]:

@@ -1,0 +1,329 @@
+"""What happens to the register of a session: marks, the seal, and what is amended after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+from uuid import UUID
+
+from domain.course import Course
+from domain.institution import Act as Signed
+from domain.private import Private
+from domain.refusal import Refused
+from domain.register import AttendanceRegister, Authority, Marker, MarkRequest, MarkResult
+from projections import directory
+from projections import registers as view
+from provider.office import Office
+from provider.work import Act, NotFound, Receipt, Stale, Work, command
+
+
+class SessionDropped(Refused):
+    """The session was cancelled, so that nobody can have been there."""
+
+
+@dataclass(frozen=True)
+class Marked(Receipt):
+    """What became of each mark, in the order in which they were sent."""
+
+    results: tuple[MarkResult, ...] = ()
+
+
+def mark(
+    office: Office,
+    act: Act,
+    *,
+    course: UUID,
+    session: int,
+    marks: Sequence[MarkRequest],
+    sent_at: datetime,
+    registrar: bool = False,
+) -> Marked:
+    """Take a batch of marks in one transaction, and say of each what became of it.
+
+    `sent_at` is the device's clock when it sent them; `registrar` says that the sender may mark as one where they
+    don't teach the course. A known mark is answered again, so that a batch can be sent again without a key.
+
+    :raises NotFound: there is no such session.
+    :raises SessionDropped: the session was cancelled.
+    """
+    return cast(
+        Marked,
+        _mark(office, act, course=course, session=session, marks=marks, sent_at=sent_at, registrar=registrar),
+    )
+
+
+@command
+def _mark(
+    work: Work, *, course: UUID, session: int, marks: Sequence[MarkRequest], sent_at: datetime, registrar: bool
+) -> Receipt:
+    with _alone(work, course, session) as stream:
+        half = _half(work, course, session)
+        seated, others = view.class_of(work.read, course)
+        register = _opened(work, stream, course, session)
+        results = register.mark(
+            batch=marks,
+            sent_at=sent_at,
+            starts=half.starts,
+            ends=half.ends,
+            authority=_authority(half, registrar=registrar),
+            enrolled=seated,
+            withdrawn=others,
+            by=work.act.by,
+            at=work.act.now,
+            on_behalf_of=work.on_behalf_of,
+        )
+        return _answer(work, register, results)
+
+
+def mark_all_present(
+    office: Office,
+    act: Act,
+    *,
+    course: UUID,
+    session: int,
+    except_: Sequence[MarkRequest] = (),
+    registrar: bool = False,
+) -> Marked:
+    """Mark everybody present who has a seat and no mark yet, except some, who get theirs; all or nothing.
+
+    :raises NotFound, SessionDropped, AlreadySealed, MarkRefused, NotAuthorisedThen: as their names say.
+    """
+    return cast(
+        Marked,
+        _mark_all_present(office, act, course=course, session=session, except_=except_, registrar=registrar),
+    )
+
+
+@command
+def _mark_all_present(
+    work: Work, *, course: UUID, session: int, except_: Sequence[MarkRequest], registrar: bool
+) -> Receipt:
+    with _alone(work, course, session) as stream:
+        half = _half(work, course, session)
+        seated, others = view.class_of(work.read, course)
+        register = _opened(work, stream, course, session)
+        results = register.mark_all_present(
+            people=seated,
+            except_=except_,
+            starts=half.starts,
+            ends=half.ends,
+            authority=_authority(half, registrar=registrar),
+            withdrawn=others,
+            on_behalf_of=work.on_behalf_of,
+            **work.by,
+        )
+        return _answer(work, register, results)
+
+
+@command
+def resolve_conflict(
+    work: Work, *, course: UUID, session: int, person: UUID, mark: UUID, reason: str, note: str | None = None
+) -> Receipt:
+    """Choose, as the lead, which of the marks stands that disagree on somebody.
+
+    :raises NotTheLead, NoConflict, NotInConflict, AlreadySealed: as their names say.
+    """
+    with _alone(work, course, session) as stream:
+        register = work.addressed(AttendanceRegister, stream)
+        register.resolve_conflict(
+            person=person,
+            mark=mark,
+            lead_on_date=_lead_of(work, course, session),
+            reason=reason,
+            note=work.seal(person, note),
+            **work.by,
+        )
+        return work.record(register)
+
+
+@command
+def admit_set_aside(
+    work: Work, *, course: UUID, session: int, mark: UUID, reason: str, note: str | None = None
+) -> Receipt:
+    """Let a mark count that was set aside because its learner had no seat.
+
+    :raises NotSetAside, AlreadySealed: as their names say.
+    """
+    with _alone(work, course, session) as stream:
+        register = work.addressed(AttendanceRegister, stream)
+        register.admit_set_aside(mark=mark, reason=reason, note=_note(work, register, mark, note), **work.by)
+        return work.record(register)
+
+
+@command
+def dismiss_set_aside(
+    work: Work, *, course: UUID, session: int, mark: UUID, reason: str, note: str | None = None
+) -> Receipt:
+    """Leave a mark out of the register that was set aside; it stays on record.
+
+    :raises NotSetAside: as its name says.
+    """
+    with _alone(work, course, session) as stream:
+        register = work.addressed(AttendanceRegister, stream)
+        register.dismiss_set_aside(mark=mark, reason=reason, note=_note(work, register, mark, note), **work.by)
+        return work.record(register)
+
+
+@command
+def seal(work: Work, *, course: UUID, session: int, attestation: str) -> Receipt:
+    """Close the first version of the register, as the trainer who led the session; `attestation` is what they sign.
+
+    :raises NotTheLead, AlreadySealed, Unmarked, OpenConflict, SessionDropped: as their names say.
+    """
+    with _alone(work, course, session) as stream:
+        # Whoever was enrolled a moment ago has to be marked too.
+        work.office.views.catch_up()
+        _half(work, course, session)
+        lead = _lead_of(work, course, session)
+        seated, _ = view.class_of(work.read, course)
+        register = _addressed(work, stream, course, session)
+        register.seal(enrolled=seated, lead_on_date=lead, attestation=attestation, **work.by)
+        return work.record(register)
+
+
+@command
+def countersign(work: Work, *, course: UUID, session: int, sealed_version: int) -> Receipt:
+    """Sign a sealed version as the second pair of eyes.
+
+    :raises NotSealed, NoSuchVersion, AlreadyCountersigned, OwnCountersignature: as their names say.
+    """
+    with _alone(work, course, session) as stream:
+        register = work.addressed(AttendanceRegister, stream)
+        register.countersign(sealed_version=sealed_version, **work.by)
+        return work.record(register)
+
+
+@command
+def request_amendment(
+    work: Work,
+    *,
+    course: UUID,
+    session: int,
+    mark: MarkRequest,
+    reason: str,
+    note: str | None = None,
+    registrar: bool = False,
+) -> Receipt:
+    """Ask for another mark in the sealed register. The other id is the amendment's number.
+
+    :raises NotSealed, MarkIdReused, MarkRefused, NotAuthorisedThen: as their names say.
+    """
+    with _alone(work, course, session) as stream:
+        half = _half(work, course, session)
+        seated, _ = view.class_of(work.read, course)
+        register = _opened(work, stream, course, session)
+        number = register.request_amendment(
+            mark=mark,
+            starts=half.starts,
+            ends=half.ends,
+            authority=_authority(half, registrar=registrar),
+            enrolled=seated,
+            reason=reason,
+            note=work.seal(mark.person, note),
+            on_behalf_of=work.on_behalf_of,
+            **work.by,
+        )
+        return work.record(register, ids=[number])
+
+
+@command
+def approve_amendment(work: Work, *, course: UUID, session: int, number: int) -> Receipt:
+    """Make a new sealed version in which the requested mark stands. The other id is that version.
+
+    :raises NoSuchAmendment, AmendmentDecided, OwnAmendment, LeadMustAttest: as their names say.
+    """
+    with _alone(work, course, session) as stream:
+        register = work.addressed(AttendanceRegister, stream)
+        solo = directory.settings(work.read).solo(Signed.AMENDMENT)
+        register.approve_amendment(number=number, solo=solo, **work.by)
+        return work.record(register, ids=[register.sealed_version])
+
+
+@command
+def reject_amendment(
+    work: Work, *, course: UUID, session: int, number: int, reason: str, note: str | None = None
+) -> Receipt:
+    """Leave the sealed register as it is; the requester withdraws a request this way.
+
+    :raises NoSuchAmendment, AmendmentDecided: as their names say.
+    """
+    with _alone(work, course, session) as stream:
+        register = work.addressed(AttendanceRegister, stream)
+        person = view.person_of_amendment(work.read, stream, number)
+        sealed = work.note(note) if person is None else work.seal(UUID(person), note)
+        register.reject_amendment(number=number, reason=reason, note=sealed, **work.by)
+        return work.record(register)
+
+
+@contextmanager
+def _alone(work: Work, course: UUID, session: int) -> Iterator[UUID]:
+    """Hold the lock of a register, and give its id."""
+    stream = AttendanceRegister.create_id(course, session)
+    with work.alone(f"register/{stream}"):
+        yield stream
+
+
+def _half(work: Work, course: UUID, session: int) -> view.Half:
+    """Return the session as the actor stands to it.
+
+    :raises NotFound: the course has no such session.
+    :raises SessionDropped: it was cancelled.
+    """
+    half = view.half(work.read, course, session, work.act.by)
+    if half is None:
+        raise NotFound(f"There is no session {session} of a course {course}.")
+    if half.cancelled:
+        raise SessionDropped(f"Session {session} was cancelled. If it took place, a registrar adds it again.")
+    return half
+
+
+def _authority(half: view.Half, *, registrar: bool) -> Authority:
+    """Return the function that says as what the actor could mark at a moment."""
+    known: dict[datetime, Marker | None] = {}
+
+    def marker_at(moment: datetime) -> Marker | None:
+        if moment not in known:
+            known[moment] = half.marker_at(moment) or (Marker.REGISTRAR if registrar else None)
+        return known[moment]
+
+    return marker_at
+
+
+def _opened(work: Work, stream: UUID, course: UUID, session: int) -> AttendanceRegister:
+    """Return the register; its first use opens it."""
+    found = work.find(AttendanceRegister, stream)
+    return AttendanceRegister.open(course=course, session=session, **work.by) if found is None else found
+
+
+def _addressed(work: Work, stream: UUID, course: UUID, session: int) -> AttendanceRegister:
+    """Return the register that the command is about; nobody can have seen a version of one that was never opened."""
+    found = work.find(AttendanceRegister, stream)
+    if work.act.version not in (None, 0 if found is None else found.version):
+        raise Stale(0 if found is None else found.version)
+    return AttendanceRegister.open(course=course, session=session, **work.by) if found is None else found
+
+
+def _answer(work: Work, register: AttendanceRegister, results: Sequence[MarkResult]) -> Marked:
+    """Record what became of the marks; a register is not opened for marks that were all refused."""
+    if len(register.pending_events) == 1 and register.version == 1:
+        return Marked(register.id, 0, None, results=tuple(results))
+    done = work.record(register)
+    return Marked(done.id, done.version, done.position, results=tuple(results))
+
+
+def _note(work: Work, register: AttendanceRegister, mark: UUID, note: str | None) -> Private | None:
+    """Seal a note on a mark that was set aside, under the key of the learner whom it is about."""
+    owner = next((each.person for each in register.set_aside if each.mark == mark), None)
+    return work.note(note) if owner is None else work.seal(owner, note)
+
+
+def _lead_of(work: Work, course: UUID, session: int) -> UUID:
+    """Return who led the session, whose word its register needs."""
+    found = work.get(Course, course)
+    lead = found.lead_of(session) if session in found.planned else None
+    if lead is None:
+        raise NotFound(f"There is no session {session} of a course {course} that anybody led.")
+    return lead
