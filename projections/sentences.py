@@ -141,7 +141,7 @@ def _held(e: Course.SessionHeld, name: Name) -> Told:
 
 def _requested(e: Enrolment.Requested, name: Name) -> Told:
     got = "confirmed" if e.standing is Standing.CONFIRMED else "put into the queue"
-    how = f", by way of {_source(e.source)}"
+    how = f", {_WAYS[e.source]}"
     if e.substitutes is not None:
         return f"{name(e.originator_id)} was requested and {got} in place of {name(e.substitutes)}", how
     return f"{name(e.originator_id)} was requested and {got}", how
@@ -150,16 +150,18 @@ def _requested(e: Enrolment.Requested, name: Name) -> Told:
 def _requested_again(e: Enrolment.RequestedAgain, name: Name) -> Told:
     got = "confirmed" if e.standing is Standing.CONFIRMED else "put into the queue"
     instead = f" in place of {name(e.substitutes)}" if e.substitutes is not None else ""
-    return f"{name(e.originator_id)} was requested again and {got}{instead}", f", by way of {_source(e.source)}"
+    return f"{name(e.originator_id)} was requested again and {got}{instead}", f", {_WAYS[e.source]}"
 
 
-def _source(source: Source) -> str:
-    return {
-        Source.API: "the API",
-        Source.IMPORT: "an attendee file",
-        Source.WALK_IN: "walking in",
-        Source.SUBSTITUTION: "a substitution",
-    }[source]
+_WAYS = {
+    "registrar": "",
+    "founding": "as the first administrator",
+    Source.API.value: "through the API",
+    Source.IMPORT.value: "from an attendee file",
+    Source.WALK_IN.value: "as a walk-in",
+    Source.SUBSTITUTION.value: "as a substitute",
+}
+"""By which way somebody, or a request, came."""
 
 
 def _make_up(e: Enrolment.MakeUpCredited, name: Name) -> Told:
@@ -381,7 +383,8 @@ def _approved(e: AttendanceRegister.AmendmentApproved, name: Name) -> Told:
 
 
 def _registered(e: Person.Registered, name: Name) -> Told:
-    return f"{name(e.originator_id)} was registered", f", by way of {words(e.source)}"
+    how = _WAYS.get(e.source, f"by way of {words(e.source)}")
+    return f"{name(e.originator_id)} was registered", f", {how}" if how else ""
 
 
 _OF: dict[type[Any], Callable[[Any, Name], Told]] = {

@@ -218,7 +218,7 @@ def _kind(slug: str, status: int, meaning: str) -> dict[str, Any]:
         "type": f"/problems/{slug}",
         "title": slug.replace("-", " ").capitalize(),
         "status": status,
-        "meaning": " ".join(meaning.split()),
+        "meaning": " ".join(meaning.split()).rstrip(".") + ".",
     }
 
 
