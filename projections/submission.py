@@ -11,12 +11,14 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Table, select
 
+from domain.course import Stage as CourseStage
 from domain.credential import CredentialPolicy, policy_named
 from domain.enrolment import Enrolment
+from domain.enrolment import Stage as Standing
 from domain.institution import Settings
 from domain.schedule import add_business_days, zone_named
 from domain.submission import Line, LineStanding, LineState, Outcome, PartStage, Rejection, Stage, Step, Submission
-from projections import courses, directory
+from projections import courses, directory, roster
 from projections.projection import Projection, Row, Rows, flag, holds, json, number, plain, text, uid, view_table
 
 NOT_DRAFTED = "not_drafted"
@@ -453,7 +455,10 @@ def completers(read: Connection, course: UUID | str, *, at: int | None = None) -
 
     Each has `enrolment`, `person`, and `decision`, which is the version of that event.
     """
-    return [each for each in _learners(read, course, at) if each["completed"]]
+    found = select(learners).where(
+        learners.c.course == str(course), learners.c.completed.is_(True), holds(learners, at)
+    )
+    return [_shown(row) for row in read.execute(found.order_by(learners.c.requested))]
 
 
 def view(read: Connection, submission: UUID | str, *, today: date, at: int | None = None) -> dict[str, Any] | None:
@@ -507,7 +512,7 @@ def view(read: Connection, submission: UUID | str, *, today: date, at: int | Non
     }
 
 
-def of_course_view(
+def view_of_course(
     read: Connection, course: UUID | str, *, today: date, at: int | None = None
 ) -> dict[str, Any] | None:
     """Return the submission of a course as `view` does, also before it was drafted; None where there is no such course.
@@ -523,7 +528,12 @@ def of_course_view(
         return None
     profile = _policy(read, planned, at).submission_profile
     due = None if profile == NO_SUBMISSION else due_on(planned["sessions"], directory.settings(read, at=at))
-    waiting = [each for each in _learners(read, course, at) if each["completed"] is not False]
+    done = completers(read, course, at=at)
+    undecided = (
+        each["completed"] is None and each["standing"] == Standing.CONFIRMED
+        for each in roster.learners(read, course, at)
+    )
+    late = due is not None and today > due and planned["stage"] != CourseStage.CANCELLED
     blank = dict.fromkeys(column.name for column in submissions.columns if column.name not in ("since", "until"))
     return {
         **blank,
@@ -533,11 +543,11 @@ def of_course_view(
         "stage": NOT_DRAFTED,
         "due_on": None if due is None else due.isoformat(),
         "payments": [],
-        "overdue": planned["stage"] != "cancelled" and due is not None and today > due and bool(waiting),
+        "overdue": late and (bool(done) or any(undecided)),
         "parts": [],
         "items": [],
         "summary": _summary([]),
-        "unsubmitted": [each["enrolment"] for each in waiting if each["completed"]],
+        "unsubmitted": [each["enrolment"] for each in done],
         "do_not_activate": False,
         "why": [],
     }
@@ -684,11 +694,6 @@ def _policy(read: Connection, planned: Mapping[str, Any], at: int | None) -> Cre
     return policy_named(
         directory.policies(read, at=at), body=planned["body"], code=planned["code"], version=planned["policy_version"]
     )
-
-
-def _learners(read: Connection, course: UUID | str, at: int | None) -> list[dict[str, Any]]:
-    found = select(learners).where(learners.c.course == str(course), holds(learners, at)).order_by(learners.c.requested)
-    return [_shown(row) for row in read.execute(found)]
 
 
 def _all(read: Connection, table: Table, submission: UUID | str, at: int | None) -> list[dict[str, Any]]:
