@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -16,6 +16,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Connection,
+    Dialect,
     Engine,
     Integer,
     MetaData,
@@ -64,8 +65,7 @@ class Broken(Exception):
 class Shape:
     """The statements that read and write one table, ready for the driver."""
 
-    def __init__(self, table: Table, connection: Connection, suffix: str) -> None:
-        dialect = connection.dialect
+    def __init__(self, table: Table, dialect: Dialect, suffix: str) -> None:
         self.name = table.name + suffix
         self.columns = [column.name for column in table.columns][:-2]
         self.key = tuple(table.info["key"])
@@ -103,6 +103,12 @@ class Shape:
         return values
 
 
+@lru_cache(maxsize=1024)
+def shape_of(table: Table, dialect: Dialect, suffix: str) -> Shape:
+    """Return the table's shape, made once: every command folds."""
+    return Shape(table, dialect, suffix)
+
+
 class Kept:
     """A row in memory: its values (None once deleted), where it begins, and whether that is in the table already."""
 
@@ -125,7 +131,7 @@ class Fold:
         self.complete = complete
         self.position = 0
         self.request: Mapping[str, str] | None = None
-        self.shapes = {table.name: Shape(table, connection, suffix) for table in tables}
+        self.shapes = {table.name: shape_of(table, connection.dialect, suffix) for table in tables}
         self.kept: dict[str, dict[tuple[Any, ...], Kept | None]] = {n: {} for n in self.shapes}
         self.touched: dict[str, dict[tuple[Any, ...], Kept]] = {n: {} for n in self.shapes}
         self.closed: dict[str, list[tuple[Any, ...]]] = {n: [] for n in self.shapes}
