@@ -15,7 +15,7 @@ from domain.institution import Institution
 from domain.refusal import Invalid
 from domain.schedule import Caution, Session, SessionPlan, first_date, from_local, numbered, zone_named
 from domain.trainer import NotAuthorised, Trainer
-from projections import directory
+from projections import completion, directory, discrepancies, submission
 from provider.work import NotFound, Receipt, Work, command
 
 COURSE_CANCELLED = "course_cancelled"
@@ -398,8 +398,6 @@ def reopen(work: Work, *, course: UUID, reason: str, note: str | None = None) ->
 
 def outstanding(work: Work, course: UUID) -> tuple[str, ...]:
     """Return the codes of what is left to do on a course: registers, outcomes, submission, discrepancies."""
-    from projections import completion, discrepancies, submission
-
     codes = [
         *completion.outstanding(work.read, course),
         *submission.outstanding(work.read, course),
