@@ -18,10 +18,8 @@ def opener(handles: Iterable[str | None]) -> Callable[[str | None], str | None]:
     """
     opened = office().vault.open([Private(each) for each in handles if each is not None])
 
-    def show(handle: str | None) -> str | None:
-        if handle is None:
-            return None
-        value = opened[Private(handle)]
-        return ERASED if value is None else value
-
-    return show
+    shown: dict[str | None, str | None] = {
+        handle: ERASED if value is None else value for handle, value in opened.items()
+    }
+    shown[None] = None
+    return shown.__getitem__
