@@ -80,8 +80,8 @@ def _names(
     things = history.things_by_ids(read, ids, at=at)
     courses = {row["course"] for row in things.values() if row["course"] is not None} - things.keys()
     titles = {**things, **(history.things_by_ids(read, courses, at=at) if courses else {})}
-    people = directory.people_by_ids(read, {row["person"] for row in things.values() if row["person"]}, at=at)
-    handles = [Private(row[part]) for row in people.values() for part in _PARTS if row[part] is not None]
+    people = directory.names_by_ids(read, {row["person"] for row in things.values() if row["person"]}, at=at)
+    handles = [Private(row[part]) for row in people.values() for part in _PARTS if row[part]]
     opened = office.vault.open([*handles, *notes])
     persons = {person: _person(row, opened) for person, row in people.items()}
     named = {each: _thing(row, titles, persons) for each, row in things.items()}
