@@ -31,7 +31,7 @@ check: setup ## look over format, style, types and who imports whom
 	$(B)/ruff format --check --quiet . || { echo "make format would mend that."; exit 1; }
 	$(B)/ruff check --quiet .
 	$(B)/mypy --no-error-summary
-	$(B)/lint-imports --no-cache | tail -n 3
+	said=$$($(B)/lint-imports --no-cache) || { echo "$$said"; exit 1; }
 
 bench: setup ## measure the speed beside the floor, and write bench.json
 	$(B)/python -m tests.bench

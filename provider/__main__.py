@@ -9,7 +9,7 @@ from importlib import import_module
 
 import click
 
-COMMANDS = ("init", "serve", "config", "token", "course", "history", "views")
+COMMANDS = ("init", "serve", "config", "token", "course", "import_", "history", "views")
 """The modules of `provider/cli` in the order in which somebody meets them; each has its `command`."""
 
 DONE, REFUSED, USAGE, CONFLICT, UNAVAILABLE, INTERRUPTED = 0, 1, 2, 3, 4, 130
@@ -83,6 +83,7 @@ def explained(error: Exception) -> tuple[int, str]:
     from sqlalchemy.exc import SQLAlchemyError
 
     from domain.refusal import Refused
+    from provider.commands.imports import PlanMoved
     from provider.durable import JournalInUse
     from provider.keys import Damaged
     from provider.log import KeyReused, NotFound
@@ -95,7 +96,7 @@ def explained(error: Exception) -> tuple[int, str]:
     sentence = str(error) or type(error).__name__
     if isinstance(error, SettingsError):
         return USAGE, sentence.replace("\n", "\nError: ")
-    if isinstance(error, (Stale, KeyReused, IntegrityError)):
+    if isinstance(error, (Stale, PlanMoved, KeyReused, IntegrityError)):
         return CONFLICT, sentence
     if isinstance(error, (Refused, NotFound, NotFounded)):
         return REFUSED, sentence

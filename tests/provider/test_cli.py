@@ -22,14 +22,21 @@ import pytest
 
 from domain.access import Role
 from domain.worker import COMMAND_LINE
-from provider import __main__
+from provider import __main__, attendee_file
 from provider.cli import console
 from provider.cli.console import progress
 from provider.office import Office
 from provider.settings import Settings
 from provider.token import looks_like_a_token
+from tests.academy import Academy
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
+SAMPLE = Path(attendee_file.__file__).parent / "samples" / "eventbrite-cspo.csv"
+TWO = """\
+Order #,Order Date,First Name,Last Name,Email,Quantity,Ticket Type,Attendee #,Currency,Total Paid,Attendee Status
+101,2026-01-12 09:14:00,Nele,Brandstätter,nele@example.org,1,CSPO,1,EUR,1190.00,Attending
+102,2026-01-12 11:52:00,Piotr,Lewandowicz,piotr@example.com,1,CSPO,2,EUR,1190.00,Attending
+"""
 FOUNDING = ("--name", "Agile Academy Zürich", "--zone", "Europe/Zurich", "--given", "Ada", "--family", "Admin")
 
 
@@ -370,6 +377,89 @@ def test_no_courses_are_an_empty_list(with_institution: Run) -> None:
 
 def test_an_unknown_course_is_refused(with_institution: Run) -> None:
     assert with_institution("course", "show", NOBODY).status == 1
+
+
+@pytest.fixture
+def academy(office: Office, act: Callable[..., Any]) -> Academy:
+    return Academy(office, act)
+
+
+@pytest.fixture
+def course(academy: Academy) -> UUID:
+    """A course of twelve seats, with nobody on it."""
+    return academy.open(academy.trainer("Tilda"))
+
+
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(
+    with_institution: Run, office: Office, course: UUID
+) -> None:
+    before = office.log.position()
+    said = with_institution("import", str(course), str(SAMPLE))
+
+    assert said.status == 0
+    assert " enrolled, as new people" in said.out
+    assert office.log.position() == before
+    with sqlite3.connect(office.settings.store("desk")) as desk:
+        assert desk.execute("SELECT count(*) FROM staged_imports").fetchone() == (0,)
+    desk.close()
+
+
+def test_a_confirmed_import_enrols_and_the_same_file_again_adds_nothing(
+    with_institution: Run, office: Office, course: UUID, tmp_path: Path
+) -> None:
+    (tmp_path / "two.csv").write_text(TWO)
+    said = with_institution("import", str(course), str(tmp_path / "two.csv"), "--confirm", "--json")
+    assert said.status == 0, said.err
+    assert len(json.loads(said.out)["enrolments"]) == 2
+    listed = json.loads(with_institution("course", "list", "--json").out)
+    assert [row["seats"] for row in listed] == ["2 of 12"]
+    shown = with_institution("course", "show", str(course)).out
+    assert "Nele Brandstätter" in shown
+    assert "840 with a trainer" in shown
+
+    before = office.log.position()
+    again = with_institution("import", str(course), str(tmp_path / "two.csv"), "--confirm")
+    assert again.status == 0
+    assert office.log.position() == before
+
+
+def test_what_has_to_be_decided_is_asked_and_the_answer_is_taken(
+    with_institution: Run, office: Office, course: UUID, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "two.csv").write_text(TWO)
+    (tmp_path / "refund.csv").write_text(TWO.replace("EUR,1190.00,Attending", "EUR,1190.00,Refunded", 1))
+    with_institution("import", str(course), str(tmp_path / "two.csv"), "--confirm")
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    refund = ("import", str(course), str(tmp_path / "refund.csv"))
+
+    question = json.loads(with_institution(*refund, "--json").out)["questions"][0]
+    assert question["about"] == "refund"
+    assert f"--answer {question['id']}=withdraw" in with_institution(*refund).out
+    before = office.log.position()
+    assert with_institution(*refund, "--confirm").status == 1
+    assert with_institution(*refund, "--confirm", "--answer", question["id"]).status == 2
+    assert office.log.position() == before
+    assert with_institution(*refund, "--confirm", "--answer", f"{question['id']}=withdraw").status == 0
+    assert "was withdrawn" in with_institution("history", "--kind", "enrolment.withdrawn").out
+
+
+def test_another_file_than_the_one_that_was_looked_at_is_a_conflict(
+    with_institution: Run, office: Office, course: UUID, tmp_path: Path
+) -> None:
+    (tmp_path / "two.csv").write_text(TWO)
+    seen = json.loads(with_institution("import", str(course), str(tmp_path / "two.csv"), "--json").out)["plan"]
+    before = office.log.position()
+
+    assert with_institution("import", str(course), str(SAMPLE), "--confirm", "--plan", seen).status == 3
+    assert office.log.position() == before
+    assert with_institution("import", str(course), str(tmp_path / "two.csv"), "--confirm", "--plan", seen).status == 0
+
+
+def test_a_file_that_is_none_is_refused(with_institution: Run, course: UUID, tmp_path: Path) -> None:
+    (tmp_path / "book.xlsx").write_bytes(b"PK\x03\x04" + bytes(200))
+
+    assert with_institution("import", str(course), str(tmp_path / "book.xlsx")).status == 1
+    assert with_institution("import", str(course), str(tmp_path / "missing.csv")).status == 2
 
 
 def test_the_history_is_a_sentence_a_line_in_order(
