@@ -8,13 +8,12 @@ from typing import Any
 from uuid import UUID
 
 from flask import current_app, g, request
-from sqlalchemy import Connection
 
 from api.permissions import OF_A_ROLE, PERMISSIONS, allowed
 from api.problems import NotPermitted, NotSignedIn
 from domain.access import Role
 from projections import access, certificates, directory, roster, submission
-from projections.projection import instant
+from projections.projection import Reading, instant
 from provider.log import NotFound
 from provider.office import Office
 from provider.token import digest, looks_like_a_token
@@ -30,7 +29,7 @@ class Principal:
     permissions: frozenset[str]
 
 
-CourseOf = Callable[[Connection, Any], str | None]
+CourseOf = Callable[[Reading, Any], str | None]
 
 COURSE_OF: Mapping[str, CourseOf] = {
     "course": lambda _, course: str(course),

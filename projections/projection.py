@@ -15,6 +15,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     ColumnElement,
+    Connection,
     Index,
     Integer,
     MetaData,
@@ -32,6 +33,9 @@ FOREVER = 2**63 - 1
 Row = Mapping[str, Any]
 Event = TypeVar("Event")
 Handler = Callable[["Rows", Any], None]
+
+Reading = Connection
+"""A connection on which all queries see one state of the views; the web passes it on and knows no more of it."""
 
 METADATA = MetaData()
 """All tables of all views."""

@@ -16,6 +16,7 @@ class Result:
     seconds: float = 0.0
     latencies: list[float] = field(default_factory=list)
     failures: list[int] = field(default_factory=list)
+    errors: list[BaseException] = field(default_factory=list)
 
     @property
     def rate(self) -> float:
@@ -78,11 +79,19 @@ def run(port: int, requests: Requests, *, connections: int, seconds: float, rate
             result.latencies += latencies
             result.failures += failures
 
-    threads = [threading.Thread(target=connection, args=(n,)) for n in range(connections)]
+    def guarded(number: int) -> None:
+        try:
+            connection(number)
+        except BaseException as error:
+            result.errors.append(error)
+
+    threads = [threading.Thread(target=guarded, args=(n,)) for n in range(connections)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    if result.errors:
+        raise result.errors[0]
     result.seconds = max(time.perf_counter(), start + 0.001) - start
     return result
 

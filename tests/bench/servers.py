@@ -132,7 +132,7 @@ def served(target: str, environment: dict[str, str], folder: Path) -> Iterator[i
 def _wait_until_live(port: int, server: subprocess.Popen[bytes]) -> None:
     for _ in range(300):
         if server.poll() is not None:
-            raise RuntimeError("the server did not start; see server.log")
+            raise RuntimeError("the server did not start")
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/livez", timeout=5):
                 return
