@@ -238,9 +238,9 @@ def _rests_on(rows: Rows, bases: Iterable[Basis], person: UUID | str) -> list[li
 
 def _place(rows: Rows, stream: UUID, aspect: Aspect, person: UUID | str) -> str:
     """Return the row of `places` in which it is noted when this aspect of the stream is set again for the person."""
-    if aspect is not Aspect.REGISTER:
+    if aspect is not Aspect.REGISTER or (register := rows.get(registers, stream)) is None:
         return str(stream)
-    return _enrolment_of(_held(rows, registers, stream)["course"], str(person))
+    return _enrolment_of(register["course"], str(person))
 
 
 @lru_cache(maxsize=65_536)
@@ -531,6 +531,25 @@ def open_of(read: Connection, document: UUID | str, at: int | None = None) -> li
         found_rows.c.document == str(document), found_rows.c.state == State.OPEN.value, holds(found_rows, at)
     )
     return _shown(read, found.order_by(found_rows.c.line, found_rows.c.opened, found_rows.c.discrepancy), at)
+
+
+def open_one(
+    read: Connection, document: UUID | str, stream: UUID | str, aspect: str, *, line: int = 0
+) -> dict[str, Any] | None:
+    """Return the open discrepancy of a document in one aspect of a stream, now; None where there is none.
+
+    `line` is that of a submission, 0 for a certificate. At most one can be open.
+    """
+    column = found_rows.c
+    found = select(found_rows).where(
+        column.document == str(document),
+        column.line == line,
+        column.stream == str(stream),
+        column.aspect == str(aspect),
+        column.state == State.OPEN.value,
+        holds(found_rows, None),
+    )
+    return next(iter(_shown(read, found, None)), None)
 
 
 def open_counts(read: Connection, ids: Collection[str], *, at: int | None = None) -> dict[str, int]:
