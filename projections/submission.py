@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
-from importlib import import_module
 from itertools import count, takewhile
 from typing import Any
 from uuid import UUID
@@ -18,7 +17,7 @@ from domain.enrolment import Stage as Standing
 from domain.institution import Settings
 from domain.schedule import add_business_days, zone_named
 from domain.submission import Line, LineStanding, LineState, Outcome, PartStage, Rejection, Stage, Step, Submission
-from projections import courses, directory, roster
+from projections import courses, directory, discrepancies, roster
 from projections.projection import Projection, Row, Rows, flag, holds, json, number, plain, text, uid, view_table
 
 NOT_DRAFTED = "not_drafted"
@@ -481,12 +480,12 @@ def view(read: Connection, submission: UUID | str, *, today: date, at: int | Non
     rows = _all(read, lines, submission, at)
     standings = {each["line"]: standing(each) for each in rows}
     problems = _by_line(problem for part in found for problem in part["problems"])
-    discrepancies = _by_line(_open_discrepancies(read, str(submission), at))
+    moved = _by_line(discrepancies.open_of(read, submission, at))
     outdated = _outdated(read, known, [each for each in rows if _waits(standings[each["line"]])], at)
     items = []
     for each in rows:
         state = standings[each["line"]].state
-        why = [] if state in _PAST_ACTIVATION else [_moved_words(said) for said in discrepancies.get(each["line"], ())]
+        why = [] if state in _PAST_ACTIVATION else [said["sentence"] for said in moved.get(each["line"], ())]
         items.append(
             {
                 **each,
@@ -669,18 +668,6 @@ def _is_current(
         person["body_emails"].get(body) or person["email"],
     )
     return used == [decided.get(line["enrolment"])] and now == (line["given"], line["family"], line["email"])
-
-
-def _open_discrepancies(read: Connection, submission: str, at: int | None) -> list[dict[str, Any]]:
-    try:
-        found: list[dict[str, Any]] = import_module("projections.discrepancies").open_of(read, submission, at=at)
-    except ModuleNotFoundError:
-        return []
-    return found
-
-
-def _moved_words(discrepancy: Mapping[str, Any]) -> str:
-    return f"What it says about {discrepancy['aspect'].replace('_', ' ')} has changed in the record since."
 
 
 def _by_line(said: Iterable[Mapping[str, Any]]) -> dict[int, list[dict[str, Any]]]:

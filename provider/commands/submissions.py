@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+import orjson
 from sqlalchemy import Connection
 
 from domain.basis import Aspect, Basis
@@ -22,6 +23,7 @@ from domain.private import Private
 from domain.refusal import Invalid, Refused
 from domain.register import AttendanceRegister
 from domain.submission import (
+    LONGEST_PART,
     Completer,
     Line,
     LineOutcome,
@@ -29,6 +31,7 @@ from domain.submission import (
     Outcome,
     PartNotReady,
     PartStage,
+    PartTooLong,
     Rejection,
     Sighting,
     Submission,
@@ -42,6 +45,10 @@ from provider.work import Receipt, Work, command
 
 if TYPE_CHECKING:
     from provider.office import Office
+
+
+_ROOM = 64_000
+"""Bytes for the lines of one part: an entry of the log has 65,535, and little else is in it."""
 
 
 class AlreadyDrafted(Refused):
@@ -110,6 +117,8 @@ def draft(work: Work, *, course: UUID, enrolments: Sequence[UUID] | None = None)
     policy = policy_named(
         directory.policies(work.read), body=taught.body, code=taught.code, version=taught.policy_version
     )
+    completers = _named(work, taught, enrolments) if enrolments is not None else _completers(work, taught)
+    _must_fit(completers)
     due = view.due_on(courses.sessions(work.read, course), directory.settings(work.read))
     if due is None:
         raise NobodyToSubmit("The course has no sessions, so nobody can have completed it.")
@@ -118,7 +127,7 @@ def draft(work: Work, *, course: UUID, enrolments: Sequence[UUID] | None = None)
         body=taught.body,
         profile=policy.submission_profile,
         due_on=due,
-        completers=_named(work, taught, enrolments) if enrolments is not None else _completers(work, taught),
+        completers=completers,
         unsealed=_unsealed(work, taught),
         **work.by,
     )
@@ -143,6 +152,7 @@ def draft_part(work: Work, *, submission: UUID, enrolments: Sequence[UUID] | Non
         if enrolments is not None
         else [each for each in _completers(work, taught) if _is_to_be_sent(known, each)]
     )
+    _must_fit(completers)
     part = known.draft_part(completers=completers, unsealed=_unsealed(work, taught), **work.by)
     return work.record(known, ids=[part])
 
@@ -475,7 +485,8 @@ def _completer(work: Work, decided: Enrolment, body: str) -> Completer:
     """Return what the body would be told of somebody who completed the course, as of now.
 
     Where nobody said by which e-mail the body knows them, it is the contact's. A record that counts as another one's
-    has its names there.
+    has its names there. It rests on the decision and on all that this rests on: whoever is found to have been absent
+    must not be activated, also before the lead has decided anew.
     """
     person = work.get(Person, decided.person)
     while person.linked_to is not None:
@@ -483,6 +494,7 @@ def _completer(work: Work, decided: Enrolment, body: str) -> Completer:
     given, family = names_for_body(person.names)
     used = person.body_email(body)
     decision = decided.basis(Aspect.DECISION)
+    judged = () if decided.decision is None else decided.decision.because.rests_on
     version = person.body_email_version(body) or person.email_version
     return Completer(
         enrolment=decided.id,
@@ -494,6 +506,7 @@ def _completer(work: Work, decided: Enrolment, body: str) -> Completer:
             *([] if decision is None else [decision]),
             Basis(person.id, person.names_version, Aspect.NAMES),
             Basis(person.id, version, Aspect.BODY_EMAIL),
+            *judged,
         ),
     )
 
@@ -511,6 +524,20 @@ def _is_to_be_sent(known: Submission, completer: Completer) -> bool:
     # The same values would only be rejected again.
     values = (completer.given, completer.family, completer.email)
     return last.rejection is None or not last.rejection.of_values or last.line.values != values
+
+
+def _must_fit(completers: Sequence[Completer]) -> None:
+    """Refuse more lines than one entry of the log holds, and say how many it does."""
+    fit, room = 0, _ROOM
+    for each in completers[:LONGEST_PART]:
+        room -= len(orjson.dumps(each, default=str)) + len(',"line":99,')
+        fit += room >= 0
+    if fit < len(completers):
+        raise PartTooLong(
+            f"A part takes {fit} of these lines, and they are {len(completers)}. Name some of the enrolments, and "
+            "draft the others in a further part; both can be sent on the same day.",
+            field="enrolments",
+        )
 
 
 def _unsealed(work: Work, course: Course) -> tuple[int, ...]:

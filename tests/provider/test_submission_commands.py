@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
@@ -29,6 +30,7 @@ from domain.submission import (
     PartBlocked,
     PartNotReady,
     PartSent,
+    PartTooLong,
     RegistersOpen,
     Rejection,
     Sighting,
@@ -100,12 +102,14 @@ def test_a_line_names_the_versions_that_it_rests_on(graduates: Class, office: Of
     sent = graduates(ADA)
     sent.draft()
     person = office.log.get(Person, sent.person("Ada"))
-    rests_on = sent.line(1)["rests_on"]
-    assert {(each["aspect"], each["stream"], each["version"]) for each in rests_on} == {
-        ("decision", str(sent.enrolment("Ada")), sent.room.learner("Ada").decision["version"]),  # type: ignore[index]
-        ("names", str(person.id), 1),
-        ("body_email", str(person.id), 1),
-    }
+    judged = sent.room.learner("Ada").decision["because"]["rests_on"]  # type: ignore[index]
+    assert {each["aspect"] for each in judged} == {"schedule", "register", "participation"}
+    assert sent.line(1)["rests_on"] == [
+        {"stream": str(sent.enrolment("Ada")), "version": 3, "aspect": "decision"},
+        {"stream": str(person.id), "version": 1, "aspect": "names"},
+        {"stream": str(person.id), "version": 1, "aspect": "body_email"},
+        *judged,
+    ]
 
 
 def test_the_body_gets_the_latin_form_and_the_email_that_it_knows(
@@ -187,6 +191,21 @@ def test_a_few_can_be_drafted_and_the_others_later(graduates: Class) -> None:
     assert sent.do("draft_part").ids == ("2",)
     assert [(line["line"], line["part"]) for line in sent.shown()["items"]] == [(1, 1), (2, 2), (3, 2)]
     assert sent.shown()["unsubmitted"] == []
+
+
+def test_a_part_takes_what_an_entry_of_the_log_holds_and_says_how_much_that_is(graduates: Class) -> None:
+    sent = graduates(*((f"Ada{number}", "Lovelace", f"ada{number}@example.org") for number in range(64)))
+    with pytest.raises(PartTooLong) as refusal:
+        sent.draft()
+    said = re.search(r"takes (\d+) of these lines, and they are 64", str(refusal.value))
+    assert said is not None
+    fit = int(said[1])
+    everybody = [sent.room.enrolment(name) for name in sent.room.people]
+    with pytest.raises(PartTooLong):
+        sent.draft(enrolments=everybody[: fit + 1])
+    sent.draft(enrolments=everybody[:fit])
+    assert (len(sent.shown()["items"]), sent.do("draft_part").ids) == (fit, ("2",))
+    assert len(sent.shown()["items"]) == 64
 
 
 def test_only_completers_of_the_course_can_be_named(graduates: Class) -> None:
