@@ -61,7 +61,7 @@ def _mark(
 ) -> Receipt:
     with _alone(work, course, session) as stream:
         half = _half(work, course, session)
-        seated, others = view.class_of(work.read, course)
+        seated, others = view.class_of(work.read, course, among={each.person for each in marks})
         register = _opened(work, stream, course, session)
         results = register.mark(
             batch=marks,
