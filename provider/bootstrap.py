@@ -8,11 +8,10 @@ from projections.completion import completion
 from projections.courses import courses
 from projections.directory import directory
 from projections.discrepancies import discrepancies
+from projections.history import history
 from projections.registers import registers
 from projections.roster import roster
 from projections.submission import submission
-
-from projections.history import history
 from provider.office import Clock, Office, utc_now
 from provider.settings import Settings
 
