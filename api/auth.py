@@ -73,7 +73,7 @@ def identify() -> Principal:
         raise NotSignedIn("This is not a token of ours; it may have been cut off when it was copied.")
     office: Office = current_app.extensions["office"]
     if "reading" not in g:
-        g.reading = office.views.engine.connect()
+        g.reading = office.views.lend("request")
     holder = access.holder(g.reading, digest(token))
     if holder is None:
         raise NotSignedIn("This token is unknown or was revoked. Ask an administrator for a new one.")

@@ -49,7 +49,7 @@ def office() -> Office:
 def reading() -> Reading:
     """Return this request's connection to the views; all of its queries see one state."""
     if "reading" not in g:
-        g.reading = office().views.engine.connect()
+        g.reading = office().views.lend("request")
     return g.reading  # type: ignore[no-any-return]
 
 
@@ -390,7 +390,7 @@ def _reached(after: int | None) -> int:
     position = here.views.position(reading())
     if position < end:
         here.views.catch_up(end)
-        reading().rollback()  # What was read so far stands in a state before.
+        g.reading = here.views.lend("request")  # What was read so far stands in a state before.
         position = here.views.position(reading())
     return position
 

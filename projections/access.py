@@ -11,6 +11,7 @@ from sqlalchemy import Connection, bindparam, select
 from domain.access import Access
 from projections.projection import (
     FOREVER,
+    Prepared,
     Projection,
     Row,
     Rows,
@@ -145,8 +146,10 @@ def _row(rows: Rows, event: Access.Event) -> Row:
     return row
 
 
-_HOLDER = select(tokens.c.person, tokens.c.token, tokens.c.roles, tokens.c.expires_at, tokens.c.revoked).where(
-    tokens.c.digest == bindparam("digest"), tokens.c.until == FOREVER
+_HOLDER = Prepared(
+    select(tokens.c.person, tokens.c.token, tokens.c.roles, tokens.c.expires_at, tokens.c.revoked).where(
+        tokens.c.digest == bindparam("digest"), tokens.c.until == FOREVER
+    )
 )
 
 
@@ -155,10 +158,11 @@ def holder(read: Connection, digest: str) -> Holder | None:
 
     Whether it has expired is for the caller's clock to say.
     """
-    row = read.execute(_HOLDER, {"digest": digest}).first()
-    if row is None or row.revoked:
+    row = _HOLDER.first(read, digest=digest)
+    if row is None:
         return None
-    return Holder(row.person, row.token, frozenset(row.roles.split()), row.expires_at)
+    person, token, roles, expires_at, revoked = row
+    return None if revoked else Holder(person, token, frozenset(roles.split()), expires_at)
 
 
 def listing(

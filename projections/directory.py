@@ -15,7 +15,7 @@ from domain.credential import CredentialPolicy, Source
 from domain.institution import Act, Institution, Settings, SignOff, SignOffMode
 from domain.person import Person
 from domain.trainer import Trainer
-from projections.projection import Projection, Row, Rows, holds, json, number, plain, text, uid, view_table
+from projections.projection import Prepared, Projection, Row, Rows, holds, json, number, plain, text, uid, view_table
 
 MANY = 500
 """How many ids are asked for in one statement."""
@@ -392,13 +392,15 @@ def names_by_ids(
 _TEACHES = select(course_trainers.c.role).where(
     course_trainers.c.course == bindparam("course"), course_trainers.c.person == bindparam("person")
 )
-_TEACHES_NOW = _TEACHES.where(holds(course_trainers, None))
+_TEACHES_NOW = Prepared(_TEACHES.where(holds(course_trainers, None)))
 
 
 def is_trainer_of(read: Connection, person: UUID | str, course: UUID | str, at: int | None = None) -> bool:
     """Tell whether somebody teaches a course, as lead or beside one."""
-    query = _TEACHES_NOW if at is None else _TEACHES.where(holds(course_trainers, at))
-    return read.execute(query, {"course": str(course), "person": str(person)}).first() is not None
+    said = {"course": str(course), "person": str(person)}
+    if at is None:
+        return _TEACHES_NOW.first(read, **said) is not None
+    return read.execute(_TEACHES.where(holds(course_trainers, at)), said).first() is not None
 
 
 def lead_on(read: Connection, course: UUID | str, at: int | None = None) -> str | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
+import orjson
 from eventsourcing.utils import get_topic
 from sqlalchemy import (
     BigInteger,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     Integer,
     MetaData,
     PrimaryKeyConstraint,
+    Select,
     String,
     Table,
     Text,
@@ -148,6 +150,53 @@ def holds(table: Table, at: int | None) -> ColumnElement[bool]:
     if at is None:
         return table.c.until == FOREVER
     return and_(table.c.since <= at, table.c.until > at)
+
+
+class Prepared:
+    """A statement that is compiled once, and run by the driver itself; its rows are plain tuples.
+
+    To make, compile, execute and describe a statement that finds a row or two costs several times the search, so the
+    few that every request runs are prepared.
+    """
+
+    def __init__(self, statement: Select[Any]) -> None:
+        self.statement = statement
+        columns = list(statement.selected_columns)
+        self._read: list[tuple[int, Callable[[Any], Any]]] = [
+            (i, bool if isinstance(column.type, Boolean) else orjson.loads)
+            for i, column in enumerate(columns)
+            if isinstance(column.type, (Boolean, JSON))
+        ]
+        self._made: dict[str, tuple[str, tuple[str, ...], dict[str, Any]]] = {}
+
+    def all(self, read: Connection, **values: object) -> list[tuple[Any, ...]]:
+        """Return all rows for these values of the statement's parameters."""
+        made = self._made.get(read.dialect.name) or self._make(read)
+        sql, names, constants = made
+        cursor = read.connection.cursor()
+        try:
+            cursor.execute(sql, tuple([values[name] if name in values else constants[name] for name in names]))
+            rows = cursor.fetchall()
+        finally:
+            cursor.close()
+        return [self._as_typed(row) for row in rows] if self._read else rows  # type: ignore[return-value]
+
+    def first(self, read: Connection, **values: object) -> tuple[Any, ...] | None:
+        """Return the first row, or None where there is none."""
+        return next(iter(self.all(read, **values)), None)
+
+    def _as_typed(self, row: Sequence[Any]) -> tuple[Any, ...]:
+        values = list(row)
+        for i, read in self._read:
+            if values[i] is not None:
+                values[i] = read(values[i])
+        return tuple(values)
+
+    def _make(self, read: Connection) -> tuple[str, tuple[str, ...], dict[str, Any]]:
+        compiled = self.statement.compile(dialect=read.dialect)
+        made = (str(compiled), tuple(compiled.positiontup or ()), dict(compiled.params))
+        self._made[read.dialect.name] = made
+        return made
 
 
 def instant(moment: datetime) -> str:

@@ -20,6 +20,7 @@ from domain.schedule import Caution, Session
 from domain.trainer import Authorisation, Authority, Trainer
 from projections.projection import (
     FOREVER,
+    Prepared,
     Projection,
     Row,
     Rows,
@@ -550,7 +551,7 @@ def _mark(
 
 # What a command asks before it takes a mark. Made once: these are on the hot path.
 
-_SESSION = (
+_SESSION = Prepared(
     select(
         sessions.c.starts,
         sessions.c.ends,
@@ -574,11 +575,15 @@ _SESSION = (
         sessions.c.until == FOREVER,
     )
 )
-_SEAT = select(learners.c.person, learners.c.standing).where(
-    learners.c.enrolment == bindparam("enrolment"), learners.c.until == FOREVER
+_SEAT = Prepared(
+    select(learners.c.person, learners.c.standing).where(
+        learners.c.enrolment == bindparam("enrolment"), learners.c.until == FOREVER
+    )
 )
-_CLASS = select(learners.c.person, learners.c.standing).where(
-    learners.c.course == bindparam("course"), learners.c.until == FOREVER
+_CLASS = Prepared(
+    select(learners.c.person, learners.c.standing).where(
+        learners.c.course == bindparam("course"), learners.c.until == FOREVER
+    )
 )
 
 
@@ -620,24 +625,22 @@ class Half:
 
 def half(read: Connection, course: UUID, session: int, person: UUID) -> Half | None:
     """Return a session as somebody stands to it; None where the course has no such session."""
-    row = read.execute(
-        _SESSION, {"course": str(course), "session": session, "trainer": str(Trainer.create_id(person))}
-    ).first()
+    row = _SESSION.first(read, course=str(course), session=session, trainer=str(Trainer.create_id(person)))
     if row is None:
         return None
-    starts, ends = row.starts, row.ends
-    if row.started is not None:
-        starts, ends = min(starts, row.started), max(ends, row.ended)
+    starts, ends, started, ended, zone, cancelled, body, code, appointments, authorisations = row
+    if started is not None:
+        starts, ends = min(starts, started), max(ends, ended)
     return Half(
         starts=datetime.fromisoformat(starts),
         ends=datetime.fromisoformat(ends),
-        zone=row.zone,
-        cancelled=row.cancelled,
-        body=row.body,
-        code=row.code,
+        zone=zone,
+        cancelled=cancelled,
+        body=body,
+        code=code,
         person=str(person),
-        appointments=tuple(row.appointments),
-        authorisations=tuple(_authorisation(each) for each in row.authorisations or ()),
+        appointments=tuple(appointments),
+        authorisations=tuple(_authorisation(each) for each in authorisations or ()),
     )
 
 
@@ -661,9 +664,9 @@ def class_of(read: Connection, course: UUID, *, among: Collection[UUID] | None =
     To look for one person is quicker than to read the class.
     """
     if among is not None and len(among) == 1:
-        found = read.execute(_SEAT, {"enrolment": str(Enrolment.create_id(course, *among))})
+        found = _SEAT.all(read, enrolment=str(Enrolment.create_id(course, *among)))
     else:
-        found = read.execute(_CLASS, {"course": str(course)})
+        found = _CLASS.all(read, course=str(course))
     wanted = None if among is None else {str(person) for person in among}
     seated: set[UUID] = set()
     others: set[UUID] = set()

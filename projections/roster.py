@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 import orjson
 from sqlalchemy import Column, ColumnElement, Connection, Label, Select, Text, and_, bindparam, cast, or_, select
-from sqlalchemy import Row as SqlRow
 from sqlalchemy.types import JSON
 
 from domain.course import Course
@@ -18,6 +17,7 @@ from domain.register import AttendanceRegister
 from projections.directory import people_rows
 from projections.projection import (
     FOREVER,
+    Prepared,
     Projection,
     Row,
     Rows,
@@ -401,7 +401,7 @@ def _statements(*conditions: Any) -> tuple[Select[Any], Select[Any]]:
 
 _LEARNERS = _statements(enrolments.c.course == bindparam("course"), _SEATED)
 _ENROLMENT = _statements(enrolments.c.enrolment == bindparam("enrolment"))
-_COURSE_OF = select(enrolments.c.course).where(enrolments.c.enrolment == bindparam("enrolment")).limit(1)
+_COURSE_OF = Prepared(select(enrolments.c.course).where(enrolments.c.enrolment == bindparam("enrolment")).limit(1))
 
 
 def _rows(
@@ -443,26 +443,27 @@ def _with_names(holds_row: ColumnElement[bool], holds_person: ColumnElement[bool
     )
 
 
-_LINES_NOW = _with_names(_HOLDS_NOW, people_rows.c.until == FOREVER)
-_LINES_THEN = _with_names(
-    _HELD_THEN, and_(people_rows.c.since <= bindparam("at"), people_rows.c.until > bindparam("at"))
+_LINES_NOW = Prepared(_with_names(_HOLDS_NOW, people_rows.c.until == FOREVER))
+_LINES_THEN = Prepared(
+    _with_names(_HELD_THEN, and_(people_rows.c.since <= bindparam("at"), people_rows.c.until > bindparam("at")))
 )
 
 
-def lines(read: Connection, course: UUID | str, at: int | None = None) -> Sequence[SqlRow[Any]]:
+def lines(read: Connection, course: UUID | str, at: int | None = None) -> list[tuple[Any, ...]]:
     """Return what the roster shows of each learner with a seat, in no order, read in one statement.
 
-    Each row has the columns of `ROSTER_LINE`: `marks` as JSON text, and at last the handles of the learner's names. It
-    is asked for so often that dicts would be felt.
+    Each line has the members of `ROSTER_LINE`: flags as 0 and 1, `marks` as JSON text, and at last the handles of the
+    learner's names. It is asked for so often that dicts would be felt.
     """
     if at is None:
-        return read.execute(_LINES_NOW, {"course": str(course)}).all()
-    return read.execute(_LINES_THEN, {"course": str(course), "at": at}).all()
+        return _LINES_NOW.all(read, course=str(course))
+    return _LINES_THEN.all(read, course=str(course), at=at)
 
 
 def course_of(read: Connection, enrolment: UUID | str) -> str | None:
     """Return the course that an enrolment is for, None where there is no such enrolment."""
-    return read.execute(_COURSE_OF, {"enrolment": str(enrolment)}).scalar()
+    found = _COURSE_OF.first(read, enrolment=str(enrolment))
+    return None if found is None else str(found[0])
 
 
 def learners(read: Connection, course: UUID | str, at: int | None = None) -> list[dict[str, Any]]:
@@ -522,7 +523,7 @@ def enrolments_of(
     if standing is not None:
         found = found.where(enrolments.c.standing == standing)
     if task is not None:
-        found = found.where(_TASKS[task])
+        found = found.where(_WITH_TASK[task])
     rows = [dict(row._mapping) for row in read.execute(found)]
     waiting = ranks(read, course, at=at) if any(row["standing"] == Stage.QUEUED for row in rows) else {}
     for row in rows:
@@ -537,7 +538,7 @@ CONFIRM_WALK_IN = "confirm_walk_in"
 TASKS = (CONFIRM_SEAT, CONFIRM_WALK_IN)
 """What an enrolment can ask a registrar to do: a seat is held for the learner, or they came as a walk-in."""
 
-_TASKS = {
+_WITH_TASK = {
     CONFIRM_SEAT: enrolments.c.seat_held,
     CONFIRM_WALK_IN: and_(enrolments.c.walk_in_confirmed.is_(False), _SEATED),
 }

@@ -238,6 +238,10 @@ class Recorder(SQLiteApplicationRecorder):
             c.execute("DELETE FROM idempotency WHERE recorded_at < ?", (before,))
             return int(c.sqlite_cursor.rowcount)
 
+    def max_notification_id(self) -> int:
+        raw = cast(Datastore, self.datastore).lend()._sqlite_conn
+        return int(raw.execute(self.select_max_notification_id_statement).fetchone()[0] or 0)
+
     def page(self, after: int, limit: int, upto: int | None = None) -> list[Entry]:
         """Return up to `limit` entries after a position, in order; none beyond `upto`."""
         with self.datastore.transaction(commit=False) as c:
@@ -291,15 +295,24 @@ class Datastore(SQLiteDatastore):
 
     @contextmanager
     def transaction(self, *, commit: bool) -> Iterator[SQLiteCursor]:
-        lent = getattr(self._local, "connection", None)
-        if lent is None:
-            lent = self._local.connection = self.pool._create_connection()
+        lent = self.lend()
         if not commit:
-            with lent.transaction(commit=False) as cursor:
+            # Every reading of the recorders is one statement, which sees one state without a transaction.
+            cursor = lent.cursor()
+            try:
                 yield cursor
+            finally:
+                cursor.sqlite_cursor.close()
             return
         with self._turn, lent.transaction(commit=True) as cursor:
             yield cursor
+
+    def lend(self) -> SQLiteConnection:
+        """Give this thread's own connection."""
+        lent: SQLiteConnection | None = getattr(self._local, "connection", None)
+        if lent is None:
+            lent = self._local.connection = self.pool._create_connection()
+        return lent
 
     def close(self) -> None:
         super().close()

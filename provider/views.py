@@ -22,6 +22,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    bindparam,
     create_engine,
     event,
     select,
@@ -31,7 +32,8 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql.elements import quoted_name
 from sqlalchemy.types import JSON, Boolean
 
-from projections.projection import FOREVER, Projection, Row, plain
+from projections.projection import FOREVER, Prepared, Projection, Row, plain
+from provider.locks import Turn
 from provider.log import EventLog
 
 LOGGER = logging.getLogger(__name__)
@@ -39,6 +41,9 @@ PAGE = 1_000
 REBUILD_PAGE = 10_000
 KEPT_ROWS = 200_000
 """Rows that a rebuild keeps in memory before it lets go of them: about 100 MB."""
+
+WRITING = "writing"
+"""The use of a thread's connection that writes; its transactions take the lock at their beginning."""
 
 BESIDE = "__beside"
 """What the name of a table ends with while it is rebuilt beside the live one."""
@@ -56,6 +61,9 @@ places = Table(
 )
 ALL = "all"
 """The name under which the place of all views together is kept; the others hold only a view's version."""
+
+
+_PLACE = Prepared(select(places.c.position).where(places.c.name == bindparam("name")))
 
 
 class Broken(Exception):
@@ -245,8 +253,9 @@ class Views:
         self.log = log
         self.projections = tuple(projections)
         self.tables = [table for projection in projections for table in projection.tables]
-        self._turn = threading.Lock()
+        self._turn = Turn(path.with_name(path.name + ".turn"))
         self._seen = 0
+        self._lent: list[Connection] = []
         self._local = threading.local()
 
     @cached_property
@@ -255,8 +264,7 @@ class Views:
         engine = create_engine(
             f"sqlite:///{self.path}",
             poolclass=QueuePool,
-            pool_size=16,
-            max_overflow=16,
+            pool_size=0,
             json_deserializer=orjson.loads,
             connect_args={"timeout": 10, "check_same_thread": False, "isolation_level": None},
         )
@@ -276,16 +284,38 @@ class Views:
 
         return engine
 
+    def lend(self, use: str) -> Connection:
+        """Give this thread's own connection for a use, with a transaction begun that sees one state of all views.
+
+        Whoever borrows it ends the transaction with `rollback()` or `commit()`, and borrows it again for the next.
+        """
+        lent: dict[str, Connection] = self._local.__dict__
+        connection = lent.get(use)
+        if connection is None or connection.closed:
+            connection = lent[use] = self.engine.connect()
+            if use == WRITING:
+                connection = lent[use] = connection.execution_options(writes=True)
+            self._lent.append(connection)
+        elif connection.in_transaction():
+            connection.rollback()
+        connection.begin()
+        return connection
+
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Give a connection that sees one state of all views from its first query to the end."""
-        with self.engine.connect() as connection:
+        with self.engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        with self.engine.connect().execution_options(writes=True) as connection, connection.begin():
+        connection = self.lend(WRITING)
+        try:
             yield connection
+        except BaseException:
+            connection.rollback()
+            raise
+        connection.commit()
 
     def open(self) -> None:
         """Make what is missing, and rebuild the views whose version in the code is another than their tables'."""
@@ -309,7 +339,7 @@ class Views:
         if connection is None:
             with self.reading() as connection:
                 return self.position(connection)
-        row = connection.exec_driver_sql("SELECT position FROM places WHERE name = 'all'").fetchone()
+        row = _PLACE.first(connection, name=ALL)
         return int(row[0]) if row else 0
 
     def catch_up(self, to: int | None = None) -> int:
@@ -481,11 +511,15 @@ class Views:
         connection.execute(places.insert().values(name=projection.name, version=projection.version, position=0))
 
     def _move(self, connection: Connection, to: int) -> None:
-        connection.execute(places.update().where(places.c.name == ALL).values(position=to))
+        connection.exec_driver_sql(f"UPDATE places SET position = {int(to)} WHERE name = '{ALL}'")
 
     def close(self) -> None:
+        for connection in self._lent:
+            connection.close()
+        self._lent.clear()
         if "engine" in self.__dict__:
             self.engine.dispose()
+        self._turn.close()
 
 
 def _beside(value: Any, before: Any) -> Any:

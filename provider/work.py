@@ -94,7 +94,7 @@ class Work:
     def read(self) -> Connection:
         """A connection to the views, for what is read without a lock."""
         if self._reading is None:
-            self._reading = self.office.views.engine.connect()
+            self._reading = self.office.views.lend("command")
         return self._reading
 
     def get(self, kind: type[Kind], stream: UUID) -> Kind:
@@ -173,7 +173,7 @@ class Work:
         """Forget what was read, for another attempt."""
         self._drawn = 0
         if self._reading is not None:
-            self._reading.close()
+            self._reading.rollback()
             self._reading = None
 
 

@@ -328,11 +328,11 @@ def show_roster(asked: Asked, course: UUID) -> dict[str, Any]:
             "source": source,
             "order_reference": order_reference,
             "walk_in": walk_in,
-            "walk_in_confirmed": walk_in_confirmed,
+            "walk_in_confirmed": _flag(walk_in_confirmed),
             "override": override,
             "substitutes": substitutes,
-            "participation": participation,
-            "completed": completed,
+            "participation": _flag(participation),
+            "completed": _flag(completed),
             "marks": Fragment(marks),
         }
         for (
@@ -475,6 +475,10 @@ def credit_make_up(said: dict[str, Any], enrolment: UUID) -> Receipt:
 def withdraw_make_up(said: dict[str, Any], enrolment: UUID, credit: int) -> Receipt:
     """Take back the credit of this number."""
     return commands.withdraw_make_up(office(), act(), enrolment=enrolment, number=credit, **said)
+
+
+def _flag(said: int | None) -> bool | None:
+    return None if said is None else bool(said)
 
 
 def _must_exist(course: UUID, at: int | None) -> None:
