@@ -134,7 +134,7 @@ def _wait_until_live(port: int, server: subprocess.Popen[bytes]) -> None:
         if server.poll() is not None:
             raise RuntimeError("the server did not start")
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/livez", timeout=5):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/livez", timeout=60):
                 return
         except (urllib.error.URLError, ConnectionError):
             time.sleep(0.1)
