@@ -482,6 +482,7 @@ REFUSED_IN_TEXT = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f{SURROGATES}{
 REFUSED_IN_LINE = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029{SURROGATES}{OVERRIDES}]")
 FORMULA = tuple("=+-@\t\r\uff1d\uff0b\uff0d\uff20")
 EMAIL = re.compile(r"[^\s@,;:<>()\[\]\\\"]+@[^\s@,;:<>()\[\]\\\".]+(?:\.[^\s@,;:<>()\[\]\\\".]+)+")
+KEY = re.compile(r"(?=.*[0-9])[0-9A-Za-z#][0-9A-Za-z._#-]*")
 ROUNDED = re.compile(r"[0-9]+[.,][0-9]*(?:E\+?[0-9]+)?|[0-9]+E\+?[0-9]+", re.IGNORECASE)
 
 CLOCK = (
@@ -524,6 +525,8 @@ MESSAGES = {
     "Please export the report again.",
     "key_rounded": "A spreadsheet has rounded or reformatted this number. Please use the file as the "
     "ticket shop exports it, without saving it in a spreadsheet first.",
+    "key_unusual": "This is no order or attendee number, which has digits, and no spaces or accents. It is kept where "
+    "nothing personal may stand, so please check that the column is the right one.",
     "key_repeated": "The same order and attendee number stands in {others} with other values. "
     "Please find out which is right, and who comes.",
     "status_unknown": "Nothing is known of this status, so it isn't clear whether the person attends.",
@@ -804,6 +807,8 @@ class _Reading:
             code = "key_missing"
         elif value is not None and ROUNDED.fullmatch(value):
             code = "key_rounded"
+        elif value is not None and not KEY.fullmatch(value):
+            code = "key_unusual"
         if code is not None:
             self._note(number, self._column(name), value or "", code, blocking=True)
             return None

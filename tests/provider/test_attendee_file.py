@@ -521,6 +521,18 @@ def test_a_number_that_a_spreadsheet_has_rounded_is_refused(number: str) -> None
     assert file.rows == ()
 
 
+@pytest.mark.parametrize("number", ["ada@example.org", "Ada Quantum", "Quantum", "Ünal-4", "-4", "٣٤"])
+def test_what_may_be_personal_is_no_key_for_keys_are_kept_in_clear(number: str) -> None:
+    file = report(ADA | {"Order #": number})
+    assert file.rows == ()
+    assert file.problems[0].blocking
+
+
+@pytest.mark.parametrize("number", ["10488213307", "ORD-2026.17", "A7B9K", "#1234", "18_2"])
+def test_other_shops_have_letters_in_their_numbers(number: str) -> None:
+    assert report(ADA | {"Order #": number}).rows[0].order == number
+
+
 @pytest.mark.parametrize(
     ("said", "meant"),
     [
