@@ -156,12 +156,12 @@ def value_reader(kind: type[Any]) -> Read:
     defaults = {f.name: None if f.default is MISSING else f.default for f in fields(kind)}
 
     def read(said: dict[str, Any]) -> Any:
-        values = {**defaults, **said}
+        values = said if len(said) == len(defaults) else {**defaults, **said}
         for name, convert in readers:
             if (value := values[name]) is not None:
                 values[name] = convert(value)
         result = object.__new__(kind)
-        result.__dict__.update(values)
+        object.__setattr__(result, "__dict__", values)
         return result
 
     return read
@@ -171,6 +171,7 @@ class StoredUUID(UUID):
     """A UUID that was stored as text: it is text again for nothing, and a number only when it is asked for."""
 
     __slots__ = ("text",)
+    text: str
 
     def __init__(self, text: str) -> None:
         object.__setattr__(self, "text", text)
@@ -185,7 +186,7 @@ class StoredUUID(UUID):
         raise AttributeError(name)
 
     def __str__(self) -> str:
-        return str(self.text)
+        return self.text
 
     def __reduce__(self) -> tuple[Any, ...]:
         return UUID, (self.text,)

@@ -45,6 +45,9 @@ KEPT_ROWS = 200_000
 WRITING = "writing"
 """The use of a thread's connection that writes; its transactions take the lock at their beginning."""
 
+AS_PLAIN = orjson.OPT_PASSTHROUGH_DATETIME
+"""How a JSON value is written: ids, enumerations and value objects by the serializer, times as `plain` makes them."""
+
 BESIDE = "__beside"
 """What the name of a table ends with while it is rebuilt beside the live one."""
 
@@ -77,9 +80,8 @@ class Shape:
         self.name = table.name + suffix
         self.columns = [column.name for column in table.columns][:-2]
         self.key = tuple(table.info["key"])
-        self.key_indexes = [self.columns.index(name) for name in self.key]
         self.blank = dict.fromkeys(self.columns)
-        self.json = [i for i, c in enumerate(list(table.columns)[:-2]) if isinstance(c.type, JSON)]
+        self.json = frozenset(c.name for c in list(table.columns)[:-2] if isinstance(c.type, JSON))
         self.flags = [i for i, c in enumerate(list(table.columns)[:-2]) if isinstance(c.type, Boolean)]
         mark = "?" if dialect.paramstyle == "qmark" else "%s"
         quoted = [dialect.identifier_preparer.quote(name) for name in self.columns]
@@ -89,22 +91,9 @@ class Shape:
         self.close = f"UPDATE {self.name} SET until = {mark} WHERE {where} AND since = {mark}"
         self.select = f"SELECT {', '.join(quoted)}, since FROM {self.name} WHERE {where} AND until = {FOREVER}"
 
-    def written(self, values: Mapping[str, Any], since: int, until: int) -> tuple[Any, ...]:
-        """Return the row as the driver takes it."""
-        row: list[Any] = list(values.values())
-        for i in self.json:
-            if row[i] is not None:
-                row[i] = orjson.dumps(row[i]).decode()
-        row.append(since)
-        row.append(until)
-        return tuple(row)
-
     def read(self, row: Sequence[Any]) -> dict[str, Any]:
-        """Return the row's values as handlers see them."""
+        """Return the values of a stored row; JSON stays text."""
         values = dict(zip(self.columns, row, strict=False))
-        for i in self.json:
-            if row[i] is not None:
-                values[self.columns[i]] = orjson.loads(row[i])
         for i in self.flags:
             if row[i] is not None:
                 values[self.columns[i]] = bool(row[i])
@@ -118,131 +107,158 @@ def shape_of(table: Table, dialect: Dialect, suffix: str) -> Shape:
 
 
 class Kept:
-    """A row in memory: its values (None once deleted), where it begins, and whether that is in the table already."""
+    """A row in memory: its values (None once deleted), where it begins, and whether that is in the table already.
 
-    __slots__ = ("since", "stored", "values")
+    A JSON value is kept as its text; `seen` is the row as handlers see it, made when one looks.
+    """
+
+    __slots__ = ("seen", "since", "stored", "values")
 
     def __init__(self, values: dict[str, Any] | None, since: int, *, stored: bool) -> None:
         self.values = values
         self.since = since
         self.stored = stored
+        self.seen: Row | None = None
+
+    def row(self, shape: Shape) -> Row | None:
+        """Return the row with its JSON values read."""
+        if self.seen is None and self.values is not None:
+            self.seen = self.values
+            if shape.json:
+                read = {name: orjson.loads(text) for name in shape.json if (text := self.values[name]) is not None}
+                self.seen = {**self.values, **read}
+        return self.seen
+
+
+class Sheet:
+    """The rows of one table that a page touches."""
+
+    __slots__ = ("closed", "kept", "past", "shape", "touched")
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+        self.kept: dict[tuple[Any, ...], Kept | None] = {}
+        self.touched: dict[tuple[Any, ...], Kept] = {}
+        self.closed: list[tuple[Any, ...]] = []
+        self.past: list[tuple[Any, ...]] = []
+
+    def end(self, key: tuple[Any, ...], found: Kept, position: int) -> None:
+        """Let a version of a row end; one that began at this very position never was."""
+        if found.stored:
+            self.closed.append((position, *key, found.since))
+        elif found.since != position and found.values is not None:
+            self.past.append((*found.values.values(), found.since, position))
+
+    def write(self, found: Kept | None, row: dict[str, Any], position: int) -> None:
+        """Let a row begin, in place of the one that was found."""
+        key = tuple([row[part] for part in self.shape.key])
+        if found is not None:
+            if found.values == row:
+                return
+            self.end(key, found, position)
+        self.kept[key] = self.touched[key] = Kept(row, position, stored=False)
+
+    def flush(self, connection: Connection) -> None:
+        """Write all that is new."""
+        if self.closed:
+            connection.exec_driver_sql(self.shape.close, self.closed)
+            self.closed = []
+        rows = self.past
+        for kept in self.touched.values():
+            if kept.values is not None:
+                rows.append((*kept.values.values(), kept.since, FOREVER))
+                kept.stored = True
+        if rows:
+            connection.exec_driver_sql(self.shape.insert, rows)
+            self.past = []
+        self.touched = {}
 
 
 class Fold:
     """The rows that the events of a page touch, kept in memory and written in bulk at its end."""
 
-    def __init__(
-        self, connection: Connection, tables: Sequence[Table], suffix: str = "", *, complete: bool = False
-    ) -> None:
+    def __init__(self, connection: Connection, suffix: str = "", *, complete: bool = False) -> None:
         """Begin with no row in memory; `complete` says that there is none in the tables either."""
         self.connection = connection
+        self.suffix = suffix
         self.complete = complete
         self.position = 0
         self.request: Mapping[str, str] | None = None
-        self.shapes = {table.name: shape_of(table, connection.dialect, suffix) for table in tables}
-        self.kept: dict[str, dict[tuple[Any, ...], Kept | None]] = {n: {} for n in self.shapes}
-        self.touched: dict[str, dict[tuple[Any, ...], Kept]] = {n: {} for n in self.shapes}
-        self.closed: dict[str, list[tuple[Any, ...]]] = {n: [] for n in self.shapes}
-        self.past: dict[str, list[tuple[Any, ...]]] = {n: [] for n in self.shapes}
+        self.sheets: dict[str, Sheet] = {}
 
     def get(self, table: Table, *key: object) -> Row | None:
-        found = self._find(table.name, tuple([plain(part) for part in key]))
-        return None if found is None else found.values
+        sheet = self._sheet(table)
+        found = self._find(sheet, tuple([plain(part) for part in key]))
+        return None if found is None else found.row(sheet.shape)
 
     def add(self, table: Table, **values: object) -> None:
-        shape = self.shapes[table.name]
-        self._write(shape, table.name, None, self._filled(shape, values))
+        sheet = self._sheet(table)
+        sheet.write(None, _filled(sheet.shape, sheet.shape.blank, values), self.position)
 
     def put(self, table: Table, **values: object) -> None:
-        shape = self.shapes[table.name]
-        row = self._filled(shape, values)
-        key = tuple([row[name] for name in shape.key])
-        self._write(shape, table.name, self._find(table.name, key), row)
+        sheet = self._sheet(table)
+        row = _filled(sheet.shape, sheet.shape.blank, values)
+        found = self._find(sheet, tuple([row[name] for name in sheet.shape.key]))
+        sheet.write(found, row, self.position)
 
     def change(self, table: Table, *key: object, **values: object) -> None:
-        shape = self.shapes[table.name]
-        found = self._find(table.name, tuple([plain(part) for part in key]))
-        if found is None or found.values is None:
-            return
-        row = dict(found.values)
-        for name, value in values.items():
-            if name not in row:
-                raise KeyError(f"{table.name} has no column {name}.")
-            row[name] = _beside(value, row[name])
-        if row != found.values:
-            self._write(shape, table.name, found, row)
+        sheet = self._sheet(table)
+        found = self._find(sheet, tuple([plain(part) for part in key]))
+        if found is not None and found.values is not None:
+            sheet.write(found, _filled(sheet.shape, found.values, values), self.position)
 
     def delete(self, table: Table, *key: object) -> None:
+        sheet = self._sheet(table)
         plain_key = tuple([plain(part) for part in key])
-        found = self._find(table.name, plain_key)
-        if found is None or found.values is None:
-            return
-        self._end(self.shapes[table.name], table.name, plain_key, found)
-        self.kept[table.name][plain_key] = None
-        self.touched[table.name].pop(plain_key, None)
+        found = self._find(sheet, plain_key)
+        if found is not None and found.values is not None:
+            sheet.end(plain_key, found, self.position)
+            sheet.kept[plain_key] = None
+            sheet.touched.pop(plain_key, None)
 
-    def _filled(self, shape: Shape, values: Mapping[str, object]) -> dict[str, Any]:
-        row = dict(shape.blank)
-        for name, value in values.items():
-            if name not in row:
-                raise KeyError(f"{shape.name} has no column {name}.")
-            kind = type(value)
-            row[name] = value if kind is str or kind is int or value is None else plain(value)
-        return row
+    def _sheet(self, table: Table) -> Sheet:
+        sheet = self.sheets.get(table.name)
+        if sheet is None:
+            sheet = self.sheets[table.name] = Sheet(shape_of(table, self.connection.dialect, self.suffix))
+        return sheet
 
-    def _find(self, name: str, key: tuple[Any, ...]) -> Kept | None:
-        kept = self.kept[name]
-        if key in kept:
-            return kept[key]
+    def _find(self, sheet: Sheet, key: tuple[Any, ...]) -> Kept | None:
+        if key in sheet.kept:
+            return sheet.kept[key]
         if self.complete:
             return None
-        shape = self.shapes[name]
         # The driver's own cursor: a row is looked up for most events, and is quicker read than described.
         cursor = self.connection.connection.cursor()
-        cursor.execute(shape.select, key)
+        cursor.execute(sheet.shape.select, key)
         row = cursor.fetchone()
         cursor.close()
-        found = None if row is None else Kept(shape.read(row), row[-1], stored=True)
-        kept[key] = found
+        found = None if row is None else Kept(sheet.shape.read(row), row[-1], stored=True)
+        sheet.kept[key] = found
         return found
-
-    def _end(self, shape: Shape, name: str, key: tuple[Any, ...], found: Kept) -> None:
-        """Let a version of a row end here; one that began at this very position never was."""
-        if found.stored:
-            self.closed[name].append((self.position, *key, found.since))
-        elif found.since != self.position and found.values is not None:
-            self.past[name].append(shape.written(found.values, found.since, self.position))
-
-    def _write(self, shape: Shape, name: str, found: Kept | None, row: dict[str, Any]) -> None:
-        key = tuple([row[part] for part in shape.key])
-        if found is not None:
-            if found.values == row:
-                return
-            self._end(shape, name, key, found)
-        fresh = Kept(row, self.position, stored=False)
-        self.kept[name][key] = fresh
-        self.touched[name][key] = fresh
 
     def flush(self) -> None:
         """Write all that is new, in a few statements."""
-        for name, shape in self.shapes.items():
-            if closed := self.closed[name]:
-                self.connection.exec_driver_sql(shape.close, closed)
-                closed.clear()
-            rows = self.past[name]
-            touched = self.touched[name]
-            for kept in touched.values():
-                if kept.values is not None:
-                    rows.append(shape.written(kept.values, kept.since, FOREVER))
-                    kept.stored = True
-            if rows:
-                self.connection.exec_driver_sql(shape.insert, rows)
-                rows.clear()
-            touched.clear()
-        if sum(len(kept) for kept in self.kept.values()) > KEPT_ROWS:
+        for sheet in self.sheets.values():
+            sheet.flush(self.connection)
+        if sum(len(sheet.kept) for sheet in self.sheets.values()) > KEPT_ROWS:
             self.complete = False
-            for kept_rows in self.kept.values():
-                kept_rows.clear()
+            self.sheets.clear()
+
+
+def _filled(shape: Shape, before: Mapping[str, Any], values: Mapping[str, object]) -> dict[str, Any]:
+    """Return a row with these values in place of those before, as it is kept."""
+    row = dict(before)
+    for name, value in values.items():
+        if name not in row:
+            raise KeyError(f"{shape.name} has no column {name}.")
+        kind = type(value)
+        if value is None:
+            row[name] = None
+        elif name in shape.json:
+            row[name] = orjson.dumps(value, default=plain, option=AS_PLAIN).decode()
+        else:
+            row[name] = value if kind is str or kind is int else plain(value)
+    return row
 
 
 class Views:
@@ -372,7 +388,7 @@ class Views:
                     )
                 self._seen = place
                 return False
-            fold = Fold(connection, self.tables)
+            fold = Fold(connection)
             self._apply(fold, page, self.projections)
             fold.flush()
             self._move(connection, page[-1][0])
@@ -432,7 +448,7 @@ class Views:
         others = [p for p in self.projections if p not in chosen]
         if not others:
             return
-        fold = Fold(connection, [t for p in others for t in p.tables])
+        fold = Fold(connection)
         while page := self.log.entries.page(after, PAGE, upto):
             self._apply(fold, page, others)
             after = page[-1][0]
@@ -450,7 +466,7 @@ class Views:
                 # Nobody else writes these tables, so what is in memory stays true from page to page; a short
                 # transaction for each lets the live views catch up in between.
                 if fold is None:
-                    fold = Fold(connection, [t for p in projections for t in p.tables], BESIDE, complete=True)
+                    fold = Fold(connection, BESIDE, complete=True)
                 fold.connection = connection
                 self._apply(fold, page, projections)
                 fold.flush()
@@ -460,7 +476,7 @@ class Views:
         return place
 
     def _follow_on(self, connection: Connection, projections: Sequence[Projection], place: int, upto: int) -> None:
-        fold = Fold(connection, [t for p in projections for t in p.tables], BESIDE)
+        fold = Fold(connection, BESIDE)
         while page := self.log.entries.page(place, REBUILD_PAGE, upto):
             self._apply(fold, page, projections)
             place = page[-1][0]
@@ -520,16 +536,6 @@ class Views:
         if "engine" in self.__dict__:
             self.engine.dispose()
         self._turn.close()
-
-
-def _beside(value: Any, before: Any) -> Any:
-    """Return a value as a row holds it; the parts of it that stand in the row already are plain, and not gone through.
-
-    A JSON value grows by an entry at a time, and is long by then.
-    """
-    if type(value) is dict and type(before) is dict:
-        return {name: part if part is before.get(name) else plain(part) for name, part in value.items()}
-    return plain(value)
 
 
 Handlers = tuple[dict[str, tuple[Any, ...]], tuple[Any, ...]]
