@@ -651,8 +651,8 @@ def _outdated(
         return set()
     decided = {each["enrolment"]: each["decision"] for each in completers(read, known["course"], at=at)}
     people = directory.people_by_ids(read, [each["person"] for each in waiting], at=at)
-    survivors = [row["linked_to"] for row in people.values() if row["linked_to"] is not None]
-    people = {**directory.people_by_ids(read, survivors, at=at), **people}
+    while merged := {row["linked_to"] for row in people.values()} - {None, *people}:
+        people.update(directory.people_by_ids(read, merged, at=at))
     return {each["line"] for each in waiting if not _is_current(each, known["body"], decided, people)}
 
 
@@ -661,7 +661,8 @@ def _is_current(
 ) -> bool:
     used = [each["version"] for each in line["rests_on"] if each["aspect"] == "decision"]
     person = people[line["person"]]
-    person = people.get(person["linked_to"], person)
+    while person["linked_to"] is not None:
+        person = people[person["linked_to"]]
     now = (
         person["latin_given"] or person["given"],
         person["latin_family"] or person["family"],

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import date
+import atexit
+import shutil
+import tempfile
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from domain.submission import Submission
 from projections import submission as view
-from provider.commands import enrolments, people, submissions
+from provider.bootstrap import bootstrap
+from provider.commands import enrolments, institution, people, submissions
 from provider.office import Office
-from provider.work import Receipt
-from tests.academy import Acting
+from provider.settings import Settings
+from provider.work import Act, Receipt
+from tests.academy import Academy, Acting
 from tests.classroom import Classroom
 from tests.conftest import Clock
 
@@ -21,6 +29,50 @@ DUE = date(2026, 6, 4)
 ADA = ("Ada", "Lovelace", "ada@example.org")
 BOB = ("Bob", "Ross", "bob@example.org")
 CY = ("Cy", "Twombly", "cy@example.org")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A back office on the disk in which Ada, Bob and Cy have completed their course, to be copied for each test.
+
+    `token` is the administrator's, `now` what the clock shows.
+    """
+
+    data: Path
+    admin: UUID
+    token: str
+    lead: UUID
+    course: UUID
+    people: dict[str, UUID]
+    now: datetime
+
+    def copied(self, settings: Settings, clock: Clock) -> Office:
+        """Return a copy of the back office, at the time that it was left at."""
+        shutil.copytree(self.data, settings.data)
+        clock.set(self.now)
+        return bootstrap(settings, clock)
+
+
+@lru_cache(maxsize=1)
+def prepared() -> Prepared:
+    """Let a class complete its course, once for all tests of a run."""
+    data = Path(tempfile.mkdtemp(prefix="graduates-"))
+    atexit.register(shutil.rmtree, data, ignore_errors=True)
+    clock = Clock()
+    office = bootstrap(Settings.read({"PROVIDER_DATA": str(data)}), clock)
+    receipt, token = institution.found(
+        office, name="Academy", zone="Europe/Zurich", given="Ada", family="Admin", email="admin@academy.example"
+    )
+    admin = UUID(receipt.ids[0])
+
+    def act(**said: Any) -> Act:
+        said.setdefault("by", admin)
+        return Act(channel="test", request=uuid4().hex, now=clock(), at=clock(), **said)
+
+    Academy(office, act)
+    made = Graduates(office, act, clock, ADA, BOB, CY)
+    office.close()
+    return Prepared(data, admin, token, made.lead, made.course, dict(made.room.people), clock())
 
 
 class Graduates:
@@ -37,20 +89,39 @@ class Graduates:
         clock: Clock,
         *learners: tuple[str, str | None, str | None],
         absent: tuple[str, ...] = (),
+        taught: bool = True,
         decided: bool = True,
     ) -> None:
-        self.office = office
-        self.act = act
-        self.room = Classroom(office, act, clock, seats=None)
-        self.course = self.room.course
-        self.lead = self.room.lead
-        self.submission = Submission.create_id(self.course, "SA")
+        academy = Academy.__new__(Academy)  # The institution is registered with the body already.
+        academy.office, academy.act = office, act
+        lead = academy.trainer("Lea")
+        self._take(office, act, clock, academy, lead, academy.open(lead, seats=None))
         for learner in learners:
             self.enrol(*learner)
+        if not taught:
+            return
         self.room.teach(*((name, "absent", 1) for name in absent))
         self.room.attest()
         if decided:
             self.room.decide_all()
+
+    @classmethod
+    def of(cls, prepared: Prepared, office: Office, act: Acting, clock: Clock) -> Graduates:
+        """Return the class that a copy of the prepared back office has."""
+        academy = Academy.__new__(Academy)
+        academy.office, academy.act = office, act
+        graduates = cls.__new__(cls)
+        graduates._take(office, act, clock, academy, prepared.lead, prepared.course)
+        graduates.room.people.update(prepared.people)
+        return graduates
+
+    def _take(self, office: Office, act: Acting, clock: Clock, academy: Academy, lead: UUID, course: UUID) -> None:
+        self.office, self.act = office, act
+        self.room = Classroom.__new__(Classroom)
+        self.room.office, self.room.act, self.room.clock = office, act, clock
+        self.room.academy, self.room.lead, self.room.course, self.room.people = academy, lead, course, {}
+        self.lead, self.course = lead, course
+        self.submission = Submission.create_id(course, "SA")
 
     def enrol(self, given: str, family: str | None, email: str | None) -> None:
         done = enrolments.request(self.office, self.act(), course=self.course, given=given, family=family, email=email)
@@ -114,4 +185,4 @@ class Graduates:
         return tuple(self.office.vault.open_one(line[name]) for name in ("given", "family", "email"))
 
 
-__all__ = ["ADA", "BOB", "CY", "DUE", "Graduates"]
+__all__ = ["ADA", "BOB", "CY", "DUE", "Graduates", "Prepared", "prepared"]

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import Response, g, request
-from marshmallow import Schema, fields, post_load, validate
+from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 
 from api.auth import sees_all_courses
 from api.fields import Answer, Body, Code, Day, Line, Moment, Uid, Whole, WithReason, Words
@@ -137,6 +137,14 @@ class LineOutcomeBody(Schema):
         Rejection, by_value=True, allow_none=True, metadata={"description": "Why it was rejected; only then."}
     )
     note = Words(allow_none=True, metadata={"description": "What else the body wrote. Needed with the code OTHER."})
+
+    @validates_schema
+    def _says_why(self, said: dict[str, Any], **_: Any) -> None:
+        code = said.get("code")
+        if (code is not None) != (said["outcome"] is Outcome.REJECTED):
+            raise ValidationError("A rejection has a code, and nothing else has.", "code")
+        if code is Rejection.OTHER and said.get("note") is None:
+            raise ValidationError("Say what the body wrote.", "note")
 
     @post_load
     def _said(self, said: dict[str, Any], **_: Any) -> SaidOutcome:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -53,11 +53,10 @@ from provider.commands.submissions import (
 )
 from provider.log import IdempotencyKey, KeyReused, NotFound
 from provider.office import Office
+from provider.settings import Settings
 from provider.work import Act, Stale
-from tests.academy import Academy
-from tests.classroom import Classroom
 from tests.conftest import Clock
-from tests.graduates import ADA, BOB, CY, DUE, Graduates
+from tests.graduates import ADA, BOB, CY, DUE, Graduates, prepared
 
 Acting = Callable[..., Act]
 Class = Callable[..., Graduates]
@@ -71,11 +70,21 @@ FILE = (
 
 
 @pytest.fixture
+def founded(settings: Settings, clock: Clock) -> Iterator[tuple[Office, UUID, str]]:
+    """A back office in which a class of three has completed its course."""
+    office = prepared().copied(settings, clock)
+    yield office, prepared().admin, prepared().token
+    office.close()
+
+
+@pytest.fixture
 def graduates(office: Office, act: Acting, clock: Clock) -> Class:
     """Make a class that has completed its course: Ada, Bob and Cy, unless others are named."""
 
     def make(*learners: tuple[str, str | None, str | None], **said: Any) -> Graduates:
-        return Graduates(office, act, clock, *(learners or (ADA, BOB, CY)), **said)
+        if not learners:
+            return Graduates.of(prepared(), office, act, clock)
+        return Graduates(office, act, clock, *learners, **said)
 
     return make
 
@@ -138,9 +147,17 @@ def test_the_email_used_with_another_body_is_not_told(graduates: Class, office: 
 def test_a_record_that_counts_as_another_has_its_names_there(graduates: Class, office: Office, act: Acting) -> None:
     sent = graduates(ADA)
     kept = people.register(office, act(), given="Augusta", family="King", email="king@example.org").id
-    double, survivor = office.log.get(Person, sent.person("Ada")), office.log.get(Person, kept)
-    double.link_to(survivor=survivor, present_together=(), reason="duplicate", by=act().by, at=act().at)
-    office.log.record(double, asked={"id": "test", "channel": "test"})
+    between = people.register(office, act(), given="A. A.", family="King").id
+    for double, survivor in ((sent.person("Ada"), between), (between, kept)):
+        merged = office.log.get(Person, double)
+        merged.link_to(
+            survivor=office.log.get(Person, survivor),
+            present_together=(),
+            reason="duplicate",
+            by=act().by,
+            at=act().at,
+        )
+        office.log.record(merged, asked={"id": "test", "channel": "test"})
     sent.draft()
     assert sent.opened(1) == ("Augusta", "King", "king@example.org")
     line = sent.line(1)
@@ -148,13 +165,13 @@ def test_a_record_that_counts_as_another_has_its_names_there(graduates: Class, o
     assert {each["stream"] for each in line["rests_on"] if each["aspect"] == "names"} == {str(kept)}
 
 
-def test_nothing_is_drafted_before_the_registers_are_sealed(office: Office, act: Acting, clock: Clock) -> None:
-    room = Classroom(office, act, clock, "Ada")
-    room.all_present(session=1)
-    room.seal(1)
+def test_nothing_is_drafted_before_the_registers_are_sealed(graduates: Class, office: Office) -> None:
+    sent = graduates(ADA, taught=False)
+    sent.room.all_present(session=1)
+    sent.room.seal(1)
     before = office.log.position()
     with pytest.raises(RegistersOpen, match="2, 3, 4"):
-        submissions.draft(office, act(), course=room.course)
+        sent.draft()
     assert office.log.position() == before
 
 
@@ -163,9 +180,9 @@ def test_nothing_is_drafted_before_anybody_completed(graduates: Class) -> None:
         graduates(ADA, decided=False).draft()
 
 
-def test_a_course_without_sessions_has_nobody_to_submit(office: Office, act: Acting) -> None:
+def test_a_course_without_sessions_has_nobody_to_submit(graduates: Class, office: Office, act: Acting) -> None:
     with pytest.raises(NobodyToSubmit):
-        submissions.draft(office, act(), course=Academy(office, act).draft())
+        submissions.draft(office, act(), course=graduates().room.academy.draft())
 
 
 def test_there_is_one_submission_for_a_course(graduates: Class) -> None:
