@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -81,6 +82,7 @@ class EventLog(Application[UUID]):
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._warm = Warm()
         super().__init__({"SQLITE_DBNAME": str(path)})
 
     def construct_env(self, name: str, env: Any = None) -> Environment:
@@ -103,10 +105,14 @@ class EventLog(Application[UUID]):
 
         :raises NotFound: when there is none of this kind under that id.
         """
-        try:
-            found: object = self.repository.get(stream, projector_func=_evolved)
-        except AggregateNotFoundError:
-            raise NotFound(f"There is no {kind.__name__.lower()} {stream}.") from None
+        warm = self._warm.take(stream)
+        if warm is not None:
+            found: object = _evolved(warm, self.events.get(stream, gt=warm.version))
+        else:
+            try:
+                found = self.repository.get(stream, projector_func=_evolved)
+            except AggregateNotFoundError:
+                raise NotFound(f"There is no {kind.__name__.lower()} {stream}.") from None
         if not isinstance(found, kind):
             raise NotFound(f"There is no {kind.__name__.lower()} {stream}.")
         return found
@@ -131,6 +137,8 @@ class EventLog(Application[UUID]):
         receipt = Receipt(addressed.id, addressed.version, None, outcome, tuple(ids))
         with request(asked):
             recordings = self.save(addressed, *others, answer=(key, receipt) if key else None)
+        for aggregate in (addressed, *others):
+            self._warm.leave(aggregate)
         if not recordings:
             return receipt
         position = recordings[-1].notification.id
@@ -146,6 +154,33 @@ class EventLog(Application[UUID]):
     def position(self) -> int:
         """Return the position of the last event, 0 when there is none."""
         return self.recorder.max_notification_id() or 0
+
+
+class Warm:
+    """Aggregates that were just recorded, for whoever needs them next; a class is marked learner by learner.
+
+    One that is taken is gone from here, so no two commands ever hold the same, and one that a command spoilt by failing
+    half-way is never left. What others have recorded since is read when it is taken; the version check stays the
+    arbiter.
+    """
+
+    SIZE = 256
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[UUID, Aggregate] = OrderedDict()
+        self._guard = threading.Lock()
+
+    def take(self, stream: UUID) -> Aggregate | None:
+        """Return the aggregate, which the caller now has for themselves, or None."""
+        with self._guard:
+            return self._kept.pop(stream, None)
+
+    def leave(self, aggregate: Aggregate) -> None:
+        """Leave an aggregate as it was recorded."""
+        with self._guard:
+            self._kept[aggregate.id] = aggregate
+            if len(self._kept) > self.SIZE:
+                self._kept.popitem(last=False)
 
 
 def _evolved(aggregate: Any, events: Iterable[Any]) -> Any:
@@ -240,7 +275,8 @@ class Recorder(SQLiteApplicationRecorder):
 
     def max_notification_id(self) -> int:
         raw = cast(Datastore, self.datastore).lend()._sqlite_conn
-        return int(raw.execute(self.select_max_notification_id_statement).fetchone()[0] or 0)
+        # The library says None where there is no event yet, against its own annotation.
+        return cast(int, raw.execute(self.select_max_notification_id_statement).fetchone()[0])
 
     def page(self, after: int, limit: int, upto: int | None = None) -> list[Entry]:
         """Return up to `limit` entries after a position, in order; none beyond `upto`."""

@@ -161,7 +161,7 @@ class Sheet:
     def flush(self, connection: Connection) -> None:
         """Write all that is new."""
         if self.closed:
-            connection.exec_driver_sql(self.shape.close, self.closed)
+            _run_many(connection, self.shape.close, self.closed)
             self.closed = []
         rows = self.past
         for kept in self.touched.values():
@@ -169,9 +169,16 @@ class Sheet:
                 rows.append((*kept.values.values(), kept.since, FOREVER))
                 kept.stored = True
         if rows:
-            connection.exec_driver_sql(self.shape.insert, rows)
+            _run_many(connection, self.shape.insert, rows)
             self.past = []
         self.touched = {}
+
+
+def _run_many(connection: Connection, statement: str, rows: list[tuple[Any, ...]]) -> None:
+    """Run a statement for many rows, by the driver itself."""
+    cursor = connection.connection.cursor()
+    cursor.executemany(statement, rows)
+    cursor.close()
 
 
 class Fold:
