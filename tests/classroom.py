@@ -104,6 +104,16 @@ class Classroom:
         """Attest that all took part."""
         return completion.attest_participation_of_class(self.office, self.act(by=self.lead), course=self.course, **said)
 
+    def attest_again(self, name: str, *, attested: bool) -> Receipt:
+        """Let the lead say something else of a learner."""
+        return completion.attest_participation(
+            self.office,
+            self.act(by=self.lead),
+            enrolment=self.enrolment(name),
+            attested=attested,
+            reason="mistaken",
+        )
+
     def decide(self, name: str, completed: bool = True, by: UUID | None = None, **said: Any) -> Receipt:
         return completion.decide(
             self.office, self.act(by=by or self.lead), enrolment=self.enrolment(name), completed=completed, **said
