@@ -163,25 +163,24 @@ def _register_opened(rows: Rows, event: AttendanceRegister.Opened) -> None:
 
 @discrepancies.on(Certificate.Issued)
 def _issued(rows: Rows, event: Certificate.Issued) -> None:
-    document = str(event.originator_id)
     facts = event.facts
     rests_on = _rests_on(rows, event.rests_on, facts.person)
-    rows.add(
-        documents,
-        document=document,
-        line=0,
-        kind=Kind.CERTIFICATE,
-        number=event.number,
-        course=facts.course,
-        enrolment=facts.enrolment,
-        person=facts.person,
-        body=facts.body,
-        over=False,
-        rests_on=rests_on,
-    )
+    document: dict[str, Any] = {
+        "document": str(event.originator_id),
+        "line": 0,
+        "kind": Kind.CERTIFICATE,
+        "number": event.number,
+        "course": str(facts.course),
+        "enrolment": str(facts.enrolment),
+        "person": str(facts.person),
+        "body": facts.body,
+        "over": False,
+        "rests_on": rests_on,
+    }
+    rows.add(documents, **document)
+    _compare(rows, event, document)
     for place in {place for _, _, place, _ in rests_on}:
-        _index(rows, place, [document, 0])
-    _compare(rows, event, document, 0)
+        _index(rows, place, [document["document"], 0])
 
 
 @discrepancies.on(Submission.Drafted)
@@ -330,7 +329,7 @@ def _move(
     rows.change(places, place, moves={**known["moves"], name: move})
     for document, line in list(known["documents"]):
         for each in _lines(rows, document, line):
-            _compare(rows, event, document, each, place=place)
+            _compare(rows, event, _held(rows, documents, document, each), place=place)
 
 
 def _lines(rows: Rows, document: str, line: int) -> Iterable[int]:
@@ -340,9 +339,8 @@ def _lines(rows: Rows, document: str, line: int) -> Iterable[int]:
     return (line,)
 
 
-def _compare(rows: Rows, event: Any, document: str, line: int, *, place: str | None = None) -> None:
+def _compare(rows: Rows, event: Any, known: Row, *, place: str | None = None) -> None:
     """Find what has moved of all that a document rests on, or of what is noted in one place."""
-    known = _held(rows, documents, document, line)
     if not _counts(rows, known):
         return
     for stream, aspect, where, version in known["rests_on"]:
@@ -419,7 +417,7 @@ def _revoked(rows: Rows, event: Certificate.Revoked) -> None:
 def _exported(rows: Rows, event: Submission.Exported) -> None:
     rows.change(parts, event.originator_id, event.part, exported=plain(event.lines))
     for line in event.lines:
-        _compare(rows, event, str(event.originator_id), line)
+        _compare(rows, event, _held(rows, documents, event.originator_id, line))
 
 
 @discrepancies.on(Submission.LineExcluded, Submission.LineIncluded, Submission.Validated)
@@ -434,7 +432,7 @@ def _outcome_recorded(rows: Rows, event: Submission.OutcomeRecorded) -> None:
     elif _held(rows, documents, event.originator_id, event.line)["over"]:
         # The body took the person after all.
         rows.change(documents, event.originator_id, event.line, over=False)
-        _compare(rows, event, str(event.originator_id), event.line)
+        _compare(rows, event, _held(rows, documents, event.originator_id, event.line))
 
 
 @discrepancies.on(Submission.LineWithdrawn)
@@ -509,7 +507,7 @@ def _resolve(rows: Rows, event: Certificate.DiscrepancyResolved | Submission.Dis
         else:
             rests_on.append(each)
     rows.change(documents, document, line, rests_on=rests_on)
-    _compare(rows, event, document, line)
+    _compare(rows, event, _held(rows, documents, document, line))
 
 
 def _held(rows: Rows, table: Any, *key: object) -> Row:
