@@ -173,6 +173,36 @@ class Blueprint(flask_smorest.Blueprint):
 
         return declare
 
+    def upload(
+        self, rule: str, *, permission: str, media: Sequence[str], limit: int, answer: type[Answer]
+    ) -> Callable[[View], View]:
+        """Declare a POST whose body is a file of one of these types, of up to `limit` bytes, and that records nothing.
+
+        The view takes the bytes and returns the whole response: 201, with the Location of what was made of them.
+        """
+
+        def declare(view: View) -> View:
+            @wraps(view)
+            def take(**path: Any) -> Response:
+                auth.admit(permission, path)
+                if request.mimetype not in media:
+                    raise UnsupportedMediaType(f"Send {' or '.join(media)}.")
+                request.max_content_length = limit
+                response: Response = view(request.get_data(cache=False), **path)
+                return response
+
+            take.media_types = tuple(media)  # type: ignore[attr-defined]
+            taken = {"required": True, "content": {each: {"schema": {"type": "string"}} for each in media}}
+            documented = [
+                self.doc(requestBody=taken, security=[{"token": []}], **_permitted(permission, view)),
+                self.alt_response(201, schema=answer, headers=LOCATION_HEADERS),
+                *(_problem_response(self, status) for status in (401, 403, 404, 409, 413, 415, 422, 503)),
+            ]
+            self._declare(rule, "POST", take, permission, documented)
+            return view
+
+        return declare
+
     def query(
         self,
         rule: str,
@@ -202,7 +232,7 @@ class Blueprint(flask_smorest.Blueprint):
                 if permission is not None:
                     auth.admit(permission, path)
                 asked = _query(taking) if request.query_string else dict(unasked)
-                form = _negotiated(table=table, media=media)
+                form = g.form = _negotiated(table=table, media=media)
                 position = _reached(asked.pop("after", None))
                 at, after = _as_of(asked, position, listing=listing)
                 said = view(Asked(at, asked.pop("limit", LARGEST_PAGE), after), **asked, **path)
@@ -370,7 +400,8 @@ def _idempotency_key(principal: auth.Principal, *, required: bool) -> Idempotenc
 
 def _negotiated(*, table: bool, media: str | None = None) -> str:
     offered = [media] if media is not None else ["application/json", "text/csv"] if table else ["application/json"]
-    if not request.accept_mimetypes:
+    said = request.headers.get("Accept")
+    if said is None or said in ("*/*", offered[0]):
         return offered[0]
     chosen = request.accept_mimetypes.best_match(offered)
     if chosen is None:
@@ -490,7 +521,7 @@ def cell(value: Any) -> str | int:
 
 
 def _tag(response: Response, entity: str | Callable[..., UUID] | None, path: dict[str, Any], at: int | None) -> None:
-    response.headers["Cache-Control"] = "private, no-cache"
+    response.headers.add("Cache-Control", "private, no-cache")
     if entity is not None:
         stream = path[entity] if isinstance(entity, str) else entity(**path)
         version = history.version_of(reading(), stream, at=at)
@@ -501,10 +532,11 @@ def _tag(response: Response, entity: str | Callable[..., UUID] | None, path: dic
             version = 0
         response.headers["ETag"] = f'"{version}"'
         return
-    digest = hashlib.blake2s(response.get_data(), digest_size=12).hexdigest()
-    response.set_etag(digest, weak=True)
+    # Processors have an instruction for this one, which makes it three times quicker than those made to be quick.
+    digest = hashlib.sha256(response.get_data()).hexdigest()[:24]
+    response.headers.add("ETag", f'W/"{digest}"')
     # The library's own way would also hold an If-Match against it, which is for commands.
-    if request.if_none_match.contains_weak(digest):
+    if "If-None-Match" in request.headers and request.if_none_match.contains_weak(digest):
         response.status_code = HTTPStatus.NOT_MODIFIED
         response.set_data(b"")
 
@@ -513,6 +545,7 @@ COMMAND_HEADERS = {
     "ETag": {"schema": {"type": "string"}, "description": "The version now."},
     "X-Position": {"schema": {"type": "integer"}, "description": "The last event recorded."},
 }
+LOCATION_HEADERS = {"Location": {"schema": {"type": "string"}, "description": "Where it can be had."}}
 QUERY_HEADERS = {
     "ETag": {"schema": {"type": "string"}},
     "X-Position": {"schema": {"type": "integer"}, "description": "The position that the answer is as of."},

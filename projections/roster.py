@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Column, ColumnElement, Connection, Label, Select, Text, and_, bindparam, cast, or_, select
+from sqlalchemy import (
+    BindParameter,
+    Column,
+    ColumnElement,
+    Connection,
+    Label,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    or_,
+    select,
+)
 from sqlalchemy.types import JSON
 
 from domain.course import Course
@@ -417,6 +430,8 @@ def _rows(
 
 ROSTER_LINE = (
     "enrolment",
+    "since",
+    "person_since",
     "person",
     "standing",
     "source",
@@ -432,32 +447,55 @@ ROSTER_LINE = (
     "family",
     "certificate_name",
 )
+"""The members of a line: first its version, at last the handles of the learner's names; `marks` is JSON text."""
+
+LineVersion = tuple[str, int, int | None]
+"""What a line of the roster is made of: the enrolment, and since when its row and its person's are as they are."""
 
 
-def _with_names(holds_row: ColumnElement[bool], holds_person: ColumnElement[bool]) -> Select[Any]:
-    of_row, of_person = ROSTER_LINE[:-3], ROSTER_LINE[-3:]
+def _lines(members: Sequence[str]) -> tuple[Prepared, Prepared]:
+    """Return the statements for lines as of now, and as of a position."""
+    of_person = {"person_since": people_rows.c.since} | {
+        name: people_rows.c[name] for name in ("given", "family", "certificate_name")
+    }
+    columns = [of_person[name].label(name) if name in of_person else _read_as(enrolments.c[name]) for name in members]
+    at: BindParameter[int] = bindparam("at")
     return (
-        select(*(_read_as(enrolments.c[name]) for name in of_row), *(people_rows.c[name] for name in of_person))
+        _joined(columns, _HOLDS_NOW, people_rows.c.until == FOREVER),
+        _joined(columns, _HELD_THEN, and_(people_rows.c.since <= at, people_rows.c.until > at)),
+    )
+
+
+def _joined(columns: Sequence[Any], holds_row: ColumnElement[bool], holds_person: ColumnElement[bool]) -> Prepared:
+    return Prepared(
+        select(*columns)
         .outerjoin_from(enrolments, people_rows, and_(people_rows.c.person == enrolments.c.person, holds_person))
         .where(enrolments.c.course == bindparam("course"), _SEATED, holds_row)
     )
 
 
-_LINES_NOW = Prepared(_with_names(_HOLDS_NOW, people_rows.c.until == FOREVER))
-_LINES_THEN = Prepared(
-    _with_names(_HELD_THEN, and_(people_rows.c.since <= bindparam("at"), people_rows.c.until > bindparam("at")))
-)
+_LINES = _lines(ROSTER_LINE)
+_VERSIONS = _lines(ROSTER_LINE[:3])
 
 
 def lines(read: Connection, course: UUID | str, at: int | None = None) -> list[tuple[Any, ...]]:
-    """Return what the roster shows of each learner with a seat, in no order, read in one statement.
+    """Return what the roster shows of each learner with a seat, in no order: the members of `ROSTER_LINE`.
 
-    Each line has the members of `ROSTER_LINE`: flags as 0 and 1, `marks` as JSON text, and at last the handles of the
-    learner's names. It is asked for so often that dicts would be felt.
+    It is asked for so often that dicts would be felt.
     """
-    if at is None:
-        return _LINES_NOW.all(read, course=str(course))
-    return _LINES_THEN.all(read, course=str(course), at=at)
+    return _asked(_LINES, read, course, at)
+
+
+def line_versions(read: Connection, course: UUID | str, at: int | None = None) -> list[LineVersion]:
+    """Return the version of each line of the roster, in no order."""
+    return _asked(_VERSIONS, read, course, at)
+
+
+def _asked(
+    statements: tuple[Prepared, Prepared], read: Connection, course: UUID | str, at: int | None
+) -> list[tuple[Any, ...]]:
+    now, then = statements
+    return now.all(read, course=str(course)) if at is None else then.all(read, course=str(course), at=at)
 
 
 def course_of(read: Connection, enrolment: UUID | str) -> str | None:

@@ -1,4 +1,4 @@
-"""Enrolments: who comes to a course, who waits for a seat, and the roster."""
+"""Enrolments: who comes to a course, and who waits for a seat."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from uuid import UUID
 
 from flask import g
 from marshmallow import ValidationError, fields, validate, validates_schema
-from orjson import Fragment
 
 from api.auth import sees_all_courses
 from api.fields import Answer, Body, Code, Email, Line, Uid, Whole, WithReason, Yes
@@ -16,6 +15,7 @@ from api.kit import Asked, Blueprint, ListArguments, Page, act, office, reading
 from api.private import opener
 from api.problems import NotPermitted
 from api.rest.people import PersonBody
+from api.rest.roster import RosterMark
 from domain.credential import BODIES
 from domain.enrolment import LONGEST_MAKE_UP, MakeUpKind, Stage
 from projections import courses, directory, roster
@@ -122,55 +122,6 @@ class MakeUpBody(Body):
     elsewhere_session = Whole(low=1, high=HIGHEST, metadata={"description": "Of a session: its number there."})
     trainer = Uid(required=True, metadata={"description": "Who taught it."})
     evidence = Line(required=True, metadata={"description": "A reference to the evidence. Never a name."})
-
-
-class RosterMark(Answer):
-    """The mark that stands for a learner in one session."""
-
-    status = fields.String(required=True)
-    late = fields.Integer(required=True, metadata={"description": "Minutes."})
-    left = fields.Integer(required=True, metadata={"description": "Minutes that they left early."})
-    signed_in = fields.String(data_key="in", required=True, allow_none=True)
-    signed_out = fields.String(data_key="out", required=True, allow_none=True)
-    mark = fields.String(required=True, metadata={"description": "Its id, to be named by a correction."})
-    conflict = fields.Boolean(required=True, metadata={"description": "Whether authors disagree on the status."})
-    by = fields.String(required=True, metadata={"description": "Who marked."})
-
-
-class RosterLine(Answer):
-    """A learner on the roster. What was erased reads “(erased)”; what was never said is null."""
-
-    enrolment = fields.String(required=True)
-    person = fields.String(required=True)
-    given = fields.String(required=True, allow_none=True)
-    family = fields.String(required=True, allow_none=True)
-    certificate_name = fields.String(required=True, allow_none=True)
-    standing = fields.String(required=True, metadata={"description": "`confirmed` or `no_show`."})
-    source = fields.String(required=True, metadata={"description": "By which way they came, such as `walk_in`."})
-    order_reference = fields.String(required=True, allow_none=True)
-    walk_in = fields.Integer(
-        required=True, allow_none=True, metadata={"description": "The session to which they came without a seat."}
-    )
-    walk_in_confirmed = fields.Boolean(required=True, allow_none=True)
-    override = fields.String(required=True, allow_none=True, metadata={"description": OVERRIDE})
-    substitutes = fields.String(
-        required=True, allow_none=True, metadata={"description": "The enrolment whose seat this was."}
-    )
-    participation = fields.Boolean(required=True, allow_none=True, metadata={"description": "The lead's word."})
-    completed = fields.Boolean(required=True, allow_none=True, metadata={"description": "The lead's decision."})
-    marks = fields.Dict(
-        keys=fields.String(),
-        values=fields.Nested(RosterMark),
-        required=True,
-        metadata={"description": "By the session's number. Who has no mark is neither absent nor present."},
-    )
-
-
-class RosterAnswer(Answer):
-    """The learners who have a seat, by family name."""
-
-    course = fields.String(required=True)
-    items = fields.List(fields.Nested(RosterLine), required=True)
 
 
 class EnrolmentSummary(Answer):
@@ -305,43 +256,6 @@ def enrolments(asked: Asked, course: UUID, standing: Stage | None = None, task: 
     if not page.items:
         _must_exist(course, asked.at)
     return Page([_summary(row) for row in _named(page.items, asked.at)], page.next)
-
-
-@blueprint.query("/courses/<uuid:course>/roster", permission="roster:read", answer=RosterAnswer, table=True)
-def show_roster(asked: Asked, course: UUID) -> dict[str, Any]:
-    """Show the learners who have a seat on a course, and how they attended each session.
-
-    Walk-ins and substitutes are among them, and no-shows. Who waits in the queue is in the list of enrolments.
-    """
-    rows = roster.lines(reading(), course, asked.at)
-    if not rows:
-        _must_exist(course, asked.at)
-    show = opener([handle for row in rows for handle in row[-3:]])
-    lines = [
-        {
-            "enrolment": enrolment,
-            "person": person,
-            "given": show(given),
-            "family": show(family),
-            "certificate_name": show(certificate_name),
-            "standing": standing,
-            "source": source,
-            "order_reference": order_reference,
-            "walk_in": walk_in,
-            "walk_in_confirmed": _flag(walk_in_confirmed),
-            "override": override,
-            "substitutes": substitutes,
-            "participation": _flag(participation),
-            "completed": _flag(completed),
-            "marks": Fragment(marks),
-        }
-        for (
-            enrolment, person, standing, source, order_reference, walk_in, walk_in_confirmed, override, substitutes,
-            participation, completed, marks, given, family, certificate_name,
-        ) in rows
-    ]  # fmt: skip
-    lines.sort(key=_by_name)
-    return {"course": str(course), "items": lines}
 
 
 @blueprint.query(
@@ -518,8 +432,3 @@ def _summary(row: Mapping[str, Any]) -> dict[str, Any]:
         "completed": row["completed"],
         "version": row["version"],
     }
-
-
-def _by_name(line: Mapping[str, Any]) -> tuple[str, str, str]:
-    family = line["family"] or line["certificate_name"] or line["given"] or ""
-    return family.casefold(), (line["given"] or "").casefold(), line["enrolment"]
