@@ -374,18 +374,19 @@ class Views:
         if to is not None and self._seen >= to:
             return self._seen
         with self._turn:
+            # Whoever had the turn before may have worked for this one too.
             while to is None or self._seen < to:
-                before = self._seen
-                if not self._step():
-                    break
-                if to is None and self._seen == before:
+                if not self._step(to):
                     break
         return self._seen
 
-    def _step(self) -> bool:
-        """Apply one page, and say whether it was a full one."""
+    def _step(self, to: int | None) -> bool:
+        """Apply one page, and say whether there may be more."""
         with self._writing() as connection:
             place = self.position(connection)
+            if to is not None and place >= to:
+                self._seen = place
+                return False
             page = self.log.entries.page(place, PAGE)
             if not page:
                 if place > (end := self.log.position()):
