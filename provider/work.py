@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -138,6 +138,11 @@ class Work:
             handles = self.office.vault.seal_many([(owner, value) for value in missing])
             self._sealed.update({(owner, value): handle for value, handle in zip(missing, handles, strict=True)})
         return [None if v is None else self._sealed[owner, v] for v in values]
+
+    def seal_many(self, items: Iterable[tuple[UUID, str]]) -> None:
+        """Put values of several owners into the vault in one go; `seal` and `seal_all` then return their handles."""
+        missing = list({item: None for item in items if item not in self._sealed})
+        self._sealed.update(zip(missing, self.office.vault.seal_many(missing), strict=True))
 
     def note(self, text: str | None) -> Private | None:
         """Seal free text that is about no one person, under the institution's key."""
