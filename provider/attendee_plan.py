@@ -154,8 +154,10 @@ class Plan:
         be guessed from it.
         """
         said = [
-            (row.row.row, row.reference, row.step.value, row.person, row.enrolment, row.substitute, row.seen)
-            + (row.body_email is not None, sorted(row.used_by), _offered(row))
+            (
+                (row.row.row, row.reference, row.step.value, row.person, row.enrolment, row.substitute, row.seen),
+                (row.body_email is not None, sorted(row.used_by), _offered(row)),
+            )
             for row in self.rows
         ]
         return hashlib.sha256(repr(said).encode()).hexdigest()[:32]
@@ -252,8 +254,10 @@ class People:
             after = page[PAGE - 1]["registered"]
         self._by_name: defaultdict[str, dict[str, Known]] = defaultdict(dict)
         self._by_email: defaultdict[str, dict[str, Known]] = defaultdict(dict)
+        self._records: defaultdict[str, list[str]] = defaultdict(list)
         for known in self.by_id.values():
             survivor = self.survivor(known.person)
+            self._records[survivor.person].append(known.person)
             if name := fold_name(known.given or "", known.family or ""):
                 self._by_name[name][survivor.person] = survivor
             if known.email:
@@ -320,7 +324,7 @@ class People:
             held = [
                 (*map(handle, (given, family, email)), handle((body_emails or {}).get(self._body)))
                 for given, family, email, body_emails in self._read.execute(
-                    select(*columns).where(rows.c.person == person)
+                    select(*columns).where(rows.c.person.in_(self._records[person]))
                 )
             ]
             values = self._opened(each for handles in held for each in handles)
@@ -489,7 +493,7 @@ class _Planning:
         """Plan a row of somebody who had left the course, and attends by this file."""
         if (held := self.on_course.get(known.person)) is not None:
             return self._of(Step.UNCHANGED, row, known, held)
-        if not known.erased and not self._is_called(row, known, known.registered_at):
+        if not known.erased and not self._is_called(row, known):
             return self._ask_who(row, known)
         if known.person in self.enrolled:
             return self._ask_who(row)
@@ -550,7 +554,7 @@ class _Planning:
         planned = self._of(Step.UNCHANGED, row, known, held)
         if not self._is_called(row, known, held["requested_at"]):
             planned = self._ask_about_name(planned, known, held)
-        if row.folded_email and row.folded_email not in self.people.once(known.person).emails:
+        if not self._is_reached(row, known):
             question = Question(
                 row.row,
                 About.EMAIL,
@@ -560,7 +564,7 @@ class _Planning:
             planned = replace(planned, step=Step.CHANGED, questions=(*planned.questions, question))
         return self._with_body_email(planned, known)
 
-    def _is_called(self, row: AttendeeRow, known: Known, since: str) -> bool:
+    def _is_called(self, row: AttendeeRow, known: Known, since: str | None = None) -> bool:
         """Tell whether a row's name is, or once was, on record of somebody.
 
         Who was made from this very row (at that moment) is called exactly as it says. Who was linked to it need only be
@@ -574,6 +578,12 @@ class _Planning:
         if row.folded_name == fold_name(known.given or "", known.family or ""):
             return True
         return row.folded_name in {fold_name(*pair) for pair in self.people.once(known.person).names}
+
+    def _is_reached(self, row: AttendeeRow, known: Known) -> bool:
+        """Tell whether a row's e-mail is, or once was, on record of somebody; a row without one says nothing."""
+        if not row.email or row.folded_email == fold_email(known.email or ""):
+            return True
+        return row.folded_email in self.people.once(known.person).emails
 
     def _ask_about_name(self, planned: RowPlan, known: Known, held: Mapping[str, Any]) -> RowPlan:
         row = planned.row

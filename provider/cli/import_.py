@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from typing import TYPE_CHECKING, Any, BinaryIO
 from uuid import UUID
@@ -11,12 +12,14 @@ import click
 from provider.cli import console
 
 if TYPE_CHECKING:
-    from provider.attendee_plan import Question
+    from provider.attendee_plan import Plan
     from provider.commands.imports import Preview
 
 STEPS = {
     "enrol_new": "enrolled, as new people",
     "enrol_known": "enrolled, who are on record",
+    "returned": "who had left the course, and attend again",
+    "waiting": "who wait in the queue, and have a ticket",
     "unchanged": "as they are already",
     "changed": "changed since an earlier export",
     "refunded": "refunded or cancelled since an earlier export",
@@ -55,18 +58,20 @@ def command(
 
     given = _given(answers)
     with console.opened() as office:
-        preview = imports.stage(office, course=course, content=file.read())
+        content = file.read()
+        preview = imports.stage(office, course=course, content=content)
+        digest = _digest(preview, content)
         try:
-            if seen is not None and seen != preview.plan.digest:
+            if seen is not None and seen != digest:
                 raise imports.PlanMoved("The file comes to something else than in that dry run. Look at it again.")
             if not confirm:
                 if as_json:
-                    console.document(_document(preview))
+                    console.document(_document(preview, digest))
                 else:
-                    _print(preview)
+                    _print(preview, digest)
                 return
             if sys.stdin.isatty() and file.name != "-":
-                given = _asked(preview.plan.questions, given)
+                given = _asked(preview.plan, given)
             receipt = imports.confirm(
                 office,
                 console.act(office, person),
@@ -79,7 +84,7 @@ def command(
             # The file is still where it was; nothing of it needs to wait here.
             office.desk.discard(preview.staged.id)
         if as_json:
-            console.document({**_document(preview), "position": receipt.position, "enrolments": receipt.ids})
+            console.document({**_document(preview, digest), "position": receipt.position, "enrolments": receipt.ids})
         else:
             count = len(receipt.ids)
             click.echo(f"{count} enrolment{'' if count == 1 else 's'} made or changed, at position {receipt.position}.")
@@ -92,43 +97,47 @@ def _given(answers: tuple[str, ...]) -> dict[str, str]:
     return given
 
 
-def _asked(questions: tuple[Question, ...], given: dict[str, str]) -> dict[str, str]:
+def _asked(plan: Plan, given: dict[str, str]) -> dict[str, str]:
     """Return the answers with those to the questions that are still open, from the person at the terminal."""
     answers = dict(given)
-    for question in questions:
-        if question.id in answers:
-            continue
-        console.note(f"Row {question.row}: {console.cell(question.text)}")
-        for number, option in enumerate(question.options, 1):
-            console.note(f"  {number}  {console.cell(option.label)}")
-        chosen = click.prompt("Which", type=click.IntRange(1, len(question.options)), err=True)
-        answers[question.id] = question.options[chosen - 1].value
+    for row in plan.rows:
+        while question := next(iter(row.open_questions(answers)), None):
+            console.note(f"Row {question.row}: {console.cell(question.text)}")
+            for number, option in enumerate(question.options, 1):
+                console.note(f"  {number}  {console.cell(option.label)}")
+            chosen = click.prompt("Which", type=click.IntRange(1, len(question.options)), err=True)
+            answers[question.id] = question.options[chosen - 1].value
     return answers
 
 
-def _print(preview: Preview) -> None:
+def _digest(preview: Preview, content: bytes) -> str:
+    """Return what `--plan` must name: the plan's own digest, which knows no names, together with the file's."""
+    return hashlib.sha256(preview.plan.digest.encode() + content).hexdigest()[:32]
+
+
+def _print(preview: Preview, digest: str) -> None:
     counts = preview.plan.count()
     click.echo(f"{counts['rows']} rows, of which")
     for step, words in STEPS.items():
         if counts[step]:
             click.echo(f"{counts[step]:>6} {words}")
-    for problem in preview.file.problems:
+    for problem in preview.problems:
         where = f"Row {problem.row}, {console.cell(problem.column)}: “{console.cell(problem.value)}”."
         click.echo(f"{where} {problem.message}{' The row is blocked.' if problem.blocking else ''}")
     for question in preview.plan.questions:
         click.echo(f"\nRow {question.row}: {console.cell(question.text)}")
         for option in question.options:
             click.echo(f"  --answer {question.id}={option.value}\n      {console.cell(option.label)}")
-    console.note(f"\nNothing was done yet. Do it with --confirm, exactly this with --plan {preview.plan.digest}")
+    console.note(f"\nNothing was done yet. Do it with --confirm, exactly this with --plan {digest}")
 
 
-def _document(preview: Preview) -> dict[str, Any]:
+def _document(preview: Preview, digest: str) -> dict[str, Any]:
     return {
-        "plan": preview.plan.digest,
+        "plan": digest,
         "counts": preview.plan.count(),
         "problems": [
             {name: getattr(problem, name) for name in ("row", "column", "value", "code", "message", "blocking")}
-            for problem in preview.file.problems
+            for problem in preview.problems
         ],
         "questions": [
             {

@@ -455,6 +455,26 @@ def test_another_file_than_the_one_that_was_looked_at_is_a_conflict(
     assert with_institution("import", str(course), str(tmp_path / "two.csv"), "--confirm", "--plan", seen).status == 0
 
 
+def test_nor_is_a_file_in_which_a_name_was_changed_the_one_that_was_looked_at(
+    with_institution: Run, course: UUID, tmp_path: Path
+) -> None:
+    (tmp_path / "two.csv").write_text(TWO)
+    seen = json.loads(with_institution("import", str(course), str(tmp_path / "two.csv"), "--json").out)["plan"]
+    (tmp_path / "two.csv").write_text(TWO.replace("Nele", "Nela"))
+    assert with_institution("import", str(course), str(tmp_path / "two.csv"), "--confirm", "--plan", seen).status == 3
+
+
+def test_an_answer_that_is_none_of_the_options_is_refused(
+    with_institution: Run, office: Office, course: UUID, tmp_path: Path
+) -> None:
+    (tmp_path / "two.csv").write_text(TWO)
+    before = office.log.position()
+    said = with_institution("import", str(course), str(tmp_path / "two.csv"), "--confirm", "--answer", "9-name=change")
+    assert said.status == 1
+    assert "1 answer is missing or wrong: 9-name" in said.err
+    assert office.log.position() == before
+
+
 def test_a_file_that_is_none_is_refused(with_institution: Run, course: UUID, tmp_path: Path) -> None:
     (tmp_path / "book.xlsx").write_bytes(b"PK\x03\x04" + bytes(200))
 
