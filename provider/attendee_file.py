@@ -48,7 +48,7 @@ class NotCsv(UnreadableFile):
     """A workbook, a document or a web page was given instead of a CSV file."""
 
 
-class NotText(UnreadableFile):
+class NotTextFile(UnreadableFile):
     """The file is no text, or text whose encoding it doesn't tell."""
 
 
@@ -350,7 +350,7 @@ def _refuse_other_formats(data: bytes) -> None:
                 "attendee report as CSV and upload that."
             )
     if not wide and b"\0" in data[:16]:
-        raise NotText(
+        raise NotTextFile(
             "This is not a text file, or one in an encoding that it doesn't name. Please export "
             "the attendee report as CSV (UTF-8)."
         )

@@ -29,7 +29,7 @@ from provider.attendee_file import (
     EmptyFile,
     FileTooLarge,
     NotCsv,
-    NotText,
+    NotTextFile,
     Problem,
     Status,
     UnreadableFile,
@@ -649,7 +649,7 @@ def test_another_kind_of_file_is_recognised_by_its_beginning(data: bytes) -> Non
 
 @pytest.mark.parametrize("data", [b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "Order #,Email".encode("utf-16-le")])
 def test_what_is_no_text_or_doesnt_say_which_is_refused(data: bytes) -> None:
-    with pytest.raises(NotText):
+    with pytest.raises(NotTextFile):
         read(data)
 
 
@@ -721,7 +721,7 @@ def test_refusals_messages_and_reprs_never_say_a_private_value() -> None:
 
 
 def test_every_refusal_is_an_invalid_one() -> None:
-    for refusal in (FileTooLarge, EmptyFile, NotCsv, NotText, BrokenQuotes):
+    for refusal in (FileTooLarge, EmptyFile, NotCsv, NotTextFile, BrokenQuotes):
         assert issubclass(refusal, UnreadableFile)
     assert issubclass(UnreadableFile, Invalid)
 
