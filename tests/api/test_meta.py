@@ -128,7 +128,7 @@ def test_the_type_of_a_problem_leads_to_its_page(client: FlaskClient) -> None:
         assert client.get(refused.json["type"]).json["status"] == refused.status_code
 
 
-def test_no_two_rules_share_the_name_of_their_problem() -> None:
+def test_no_two_rules_share_the_name_of_their_problem(app: Flask) -> None:
     for module in iter_modules(domain.__path__):
         import_module(f"domain.{module.name}")
     named: dict[str, set[str]] = defaultdict(set)
