@@ -9,7 +9,7 @@ from importlib import import_module
 
 import click
 
-COMMANDS = ("init", "serve", "config", "token", "course", "import_", "history", "views")
+COMMANDS = ("init", "serve", "demo", "config", "token", "course", "import_", "history", "views")
 """The modules of `provider/cli` in the order in which somebody meets them; each has its `command`."""
 
 DONE, REFUSED, USAGE, CONFLICT, UNAVAILABLE, INTERRUPTED = 0, 1, 2, 3, 4, 130

@@ -26,7 +26,7 @@ def command(host: str | None, port: int | None, workers: int | None, threads: in
     given = {"bind": host, "port": port, "workers": workers, "threads": threads}
     settings = console.settings(**given)
     address = f"[{settings.host}]" if ":" in settings.host else settings.host
-    _must_be_free(settings.host, settings.port)
+    must_be_free(settings.host, settings.port)
     _open_once(**given)
     console.note(f"Serving on http://{address}:{settings.port}; the API is described at /docs. Ctrl-C ends it.")
     sys.stderr.flush()
@@ -63,7 +63,11 @@ def _open_once(**given: object) -> None:
         office.close()
 
 
-def _must_be_free(host: str, port: int) -> None:
+def must_be_free(host: str, port: int) -> None:
+    """Refuse a port on which somebody else listens.
+
+    :raises OSError: which says where, and what to do.
+    """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as tried:
