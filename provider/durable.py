@@ -122,8 +122,11 @@ def _make_private(path: Path) -> None:
     for directory in reversed([path.parent, *path.parent.parents]):
         if not directory.exists():
             directory.mkdir(mode=0o700, exist_ok=True)
-    # SQLite gives its journal files the mode of the database.
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    # A file that is there is left alone: to close it would let go of the locks that other connections of this process
+    # hold on it, and who opens it then takes it for unused and removes its journal. SQLite gives its journal files the
+    # mode of the database.
+    if not path.exists():
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     if path.stat().st_mode & 0o077:
         path.chmod(0o600)
 

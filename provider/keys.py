@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Generic, TypeVar
 from uuid import UUID, uuid4
+from weakref import WeakSet
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -140,6 +141,7 @@ class Keys:
         self._engine = engine
         self._clock = clock
         self._thread = threading.local()
+        self._watches: WeakSet[_Watch] = WeakSet()
         self._by_owner: Remembered[UUID, Key] = Remembered(size=4_000)
         self._by_id: Remembered[UUID, Key] = Remembered(size=4_000)
 
@@ -209,12 +211,19 @@ class Keys:
         watch: _Watch | None = getattr(self._thread, "watch", None)
         if watch is None:
             watch = self._thread.watch = _Watch(self._engine)
+            self._watches.add(watch)
         version: int = watch.connection.execute("PRAGMA data_version").fetchone()[0]
         if version != watch.version:
             # The version was taken first: a write in between moves it, and is seen next time.
             row = watch.connection.execute("SELECT count FROM erasures").fetchone()
             watch.version, watch.erasures = version, row[0]
         return watch.erasures
+
+    def close(self) -> None:
+        """Let go of the connections of all threads."""
+        self._thread = threading.local()
+        for watch in tuple(self._watches):
+            watch.connection.close()
 
 
 def _key(row: Row[tuple[UUID, UUID, bytes, int]]) -> Key:

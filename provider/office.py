@@ -72,5 +72,6 @@ class Office:
         """Let go of all files."""
         self.views.close()
         self.log.close()
+        self.keys.close()
         for engine in self._engines.values():
             engine.dispose()
