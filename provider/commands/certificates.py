@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from domain.basis import Aspect, Basis, DiscrepancyUnfounded
+from domain.basis import Aspect, Basis
 from domain.certificate import Certificate, Facts
 from domain.course import Course, LeadNeeded
 from domain.enrolment import Enrolment
@@ -19,7 +19,8 @@ from domain.refusal import Invalid, Refused
 from domain.register import AttendanceRegister
 from domain.schedule import zone_named
 from projections import certificates as view
-from projections import directory, discrepancies, roster
+from projections import directory, roster
+from provider.commands.discrepancies import must_be_looked_at
 from provider.log import NotFound
 from provider.work import Receipt, Work, command
 
@@ -51,10 +52,6 @@ class InNoRegister(Refused):
 
 class NameErased(Refused):
     """The name to be printed was erased."""
-
-
-class MovedFurther(Refused):
-    """What a document rests on has moved again since somebody looked at it."""
 
 
 @dataclass(frozen=True)
@@ -172,20 +169,9 @@ def resolve_discrepancy(
     :raises DiscrepancyUnfounded: nothing of that is open.
     :raises MovedFurther: the record has moved beyond that version.
     """
-    work.office.views.catch_up()
     known = _addressed(work, number)
-    found = discrepancies.open_one(work.read, known.id, stream, aspect)
-    if known.live and found is None:
-        raise DiscrepancyUnfounded(
-            f"Nothing that certificate {number} says of the {aspect.replace('_', ' ')} is at odds with the record.",
-            field="stream",
-        )
-    if found is not None and found["version"] != version:
-        raise MovedFurther(
-            f"What certificate {number} rests on stands at version {found['version']}, and you looked at version "
-            f"{version}. Look at what it says now, then decide.",
-            field="version",
-        )
+    if known.live:
+        must_be_looked_at(work, known.id, stream=stream, aspect=aspect, version=version)
     known.resolve_discrepancy(
         stream=stream,
         version=version,

@@ -120,7 +120,7 @@ def change_contact(work: Work, *, person: UUID, email: str | None = None, phone:
 def state_body_email(work: Work, *, person: UUID, body: str, email: str, source: Witness) -> Receipt:
     """Record by which e-mail a body knows the person, and who says so."""
     known = work.addressed(Person, person)
-    handle = _same(work, known.body_email(body), email) or work.seal(person, email)
+    handle = _same(work, known.body_email(body), email) or _same(work, known.email, email) or work.seal(person, email)
     known.state_body_email(body=body, email=handle, source=source, **work.by)
     return work.record(known)
 

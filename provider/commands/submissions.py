@@ -40,6 +40,7 @@ from domain.submission import (
 from domain.submission_file import TEMPLATES, Row, check_rows, names_for_body, render, template_named
 from projections import courses, directory
 from projections import submission as view
+from provider.commands.discrepancies import must_be_looked_at
 from provider.log import NotFound
 from provider.work import Receipt, Work, command
 
@@ -378,9 +379,14 @@ def resolve_discrepancy(
     reason: str,
     note: str | None = None,
 ) -> Receipt:
-    """Say what came of it that what a line rests on has moved to `version`."""
+    """Say what came of it that what a line rests on has moved to `version`, which is what was looked at.
+
+    :raises DiscrepancyUnfounded: nothing of that is open.
+    :raises MovedFurther: the record has moved beyond that version.
+    """
     known = work.addressed(Submission, submission)
     _must_know(known, [line], field="line")
+    must_be_looked_at(work, known.id, stream=stream, aspect=aspect, version=version, line=line)
     known.resolve_discrepancy(
         line=line,
         stream=stream,

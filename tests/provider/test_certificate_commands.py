@@ -30,12 +30,12 @@ from provider.bootstrap import bootstrap
 from provider.commands import certificates, completion, courses, enrolments, institution, people, registers
 from provider.commands.certificates import (
     InNoRegister,
-    MovedFurther,
     NamedTwice,
     NameErased,
     NobodyToCertify,
     NotOfThisCourse,
 )
+from provider.commands.discrepancies import MovedFurther
 from provider.log import IdempotencyKey, KeyReused, NotFound
 from provider.office import Office
 from provider.settings import Settings as OfficeSettings

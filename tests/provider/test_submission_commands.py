@@ -42,6 +42,7 @@ from domain.submission import (
     UnknownLine,
 )
 from provider.commands import people, submissions
+from provider.commands.discrepancies import MovedFurther
 from provider.commands.submissions import (
     AlreadyDrafted,
     FileDiffers,
@@ -770,6 +771,8 @@ def test_a_discrepancy_is_resolved_once_and_only_where_there_is_one(
     sent.send(registrar)
     sent.rename("Ada", "Augusta", "Lovelace")
     said = {"stream": sent.person("Ada"), "aspect": Aspect.NAMES, "resolution": "stands", "reason": "same_person"}
+    with pytest.raises(MovedFurther, match="version 2"):
+        sent.do("resolve_discrepancy", line=1, version=2**31 - 1, **said)
     sent.do("resolve_discrepancy", line=1, version=2, note="She agrees.", **said)
     [resolved] = sent.line(1)["resolutions"]
     assert (resolved["version"], resolved["aspect"], resolved["resolution"]) == (2, "names", "stands")
