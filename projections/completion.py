@@ -233,7 +233,7 @@ def _progress(session: Mapping[str, Any], book: registers.Book, seated: Iterable
         "register": session["register"],
         "sealed_version": len(book.seals),
         "countersigned": bool(book.seals) and book.seals[-1]["countersigned_by"] is not None,
-        "unmarked": 0 if book.seals else sum(person not in book.holding for person in seated),
+        "unmarked": sum(person not in book.holding for person in seated),
         "conflicts": len(book.disputed),
         "set_aside": sum(mark["state"] == "set_aside" for mark in book.marks.values()),
         "amendments": pending,

@@ -705,6 +705,10 @@ def register(read: Connection, course: UUID | str, session: int, *, at: int | No
     appointed = _rows(read, select(courses).where(courses.c.course == str(course)), courses, at)[0]["appointments"]
     stream = str(AttendanceRegister.create_id(UUID(str(course)), session))
     book = books(read, [stream], at=at)[stream]
+    said: dict[str, list[dict[str, Any]]] = {}
+    for mark in book.marks.values():
+        if mark["state"] == "live":
+            said.setdefault(mark["person"], []).append(_shown(mark))
     requests = select(amendments).where(amendments.c.register == stream).order_by(amendments.c.number)
     return {
         "course": str(course),
@@ -714,7 +718,7 @@ def register(read: Connection, course: UUID | str, session: int, *, at: int | No
         "lead": found[0]["lead"] or _lead(roles_on(appointed, found[0]["starts"])),
         "sealed_version": len(book.seals),
         "learners": [
-            {**_without(row, "course", "requested", "version"), **_attendance(book, row["person"])}
+            {**_without(row, "course", "requested", "version"), **_attendance(book, row["person"], said)}
             for row in enrolled(read, course, at=at)
             if row["standing"] == "confirmed" or row["person"] in book.holding
         ],
@@ -839,13 +843,13 @@ def person_of_amendment(read: Connection, stream: UUID, number: int) -> str | No
     return next((row["person"] for row in _rows(read, query, amendments, None)), None)
 
 
-def _attendance(book: Book, person: str) -> dict[str, Any]:
+def _attendance(book: Book, person: str, said: Mapping[str, list[dict[str, Any]]]) -> dict[str, Any]:
     mark = book.mark_of(person)
     return {
         "status": UNMARKED if mark is None else mark["status"],
         "conflict": person in book.disputed,
         "mark": None if mark is None else _shown(mark),
-        "marks": [_shown(m) for m in book.marks.values() if m["person"] == person and m["state"] == "live"],
+        "marks": said.get(person, []),
     }
 
 

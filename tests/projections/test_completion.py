@@ -129,6 +129,14 @@ def test_says_how_far_each_register_is(room: Classroom, act: Acting) -> None:
     assert (second["sealed_version"], second["unmarked"], second["amendments"]) == (1, 0, 1)
 
 
+def test_counts_whoever_came_after_the_seal_as_unmarked(room: Classroom) -> None:
+    room.all_present()
+    room.seal()
+    room.people["Cyd"] = room.enrol("Cyd")
+    assert room.completion().registers[0]["unmarked"] == 1
+    assert "half_day_1" in unmet(room, "Cyd")
+
+
 def test_whoever_left_without_a_decision_is_not_listed(room: Classroom, act: Acting) -> None:
     room.teach()
     enrolments.withdraw(room.office, act(), enrolment=room.enrolment("Bob"), reason="ill")
