@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -278,7 +279,7 @@ def test_a_course_that_is_not_open_is_a_conflict(
         (b" \r\n ", "empty_file"),
         (b"PK\x03\x04" + bytes(50), "not_csv"),
         (b"<!doctype html><p>Sign in</p>", "not_csv"),
-        (b"\x00\x01\x02\x03", "not_text"),
+        (b"\x00\x01\x02\x03", "not_text_file"),
         (b'Order #,First Name\r\n1,"Ada', "broken_quotes"),
         (b",".join([b"x"] * 600), "file_too_large"),
         (b"a\r\n" * 20_002, "file_too_large"),
@@ -305,6 +306,19 @@ def test_ten_megabytes_are_read_and_more_is_too_much(registrar_caller: Caller, c
     answer = send(registrar_caller, course, filled)
     assert (answer.status_code, answer.json["counts"]["enrol_new"]) == (201, 2)
     answer = send(registrar_caller, course, b"x" * (LARGEST + 1))
+    assert the_problem(answer)[0] == 413
+
+
+def test_a_file_that_is_too_large_is_refused_also_when_it_comes_in_chunks(
+    registrar_caller: Caller, course: UUID
+) -> None:
+    answer = registrar_caller.client.post(
+        f"/v1/courses/{course}/imports",
+        input_stream=io.BytesIO(b"x" * (LARGEST + 1_000_000)),
+        headers={"Authorization": f"Bearer {registrar_caller.token}"},
+        content_type="text/csv",
+        environ_overrides={"wsgi.input_terminated": True},
+    )
     assert the_problem(answer)[0] == 413
 
 
