@@ -120,6 +120,7 @@ class Lab:
     data: Path
     clock: Clock
     app: Flask
+    extensions: dict[str, Any]
     token: str
     known: dict[str, list[Any]]
     addresses: dict[str, list[Any]]
@@ -130,7 +131,8 @@ class Lab:
         """Serve a copy of the office, so that no operation meets what another one left."""
         shutil.copytree(self.data, copy)
         office = bootstrap(Settings.read({"PROVIDER_DATA": str(copy)}), self.clock)
-        self.app.extensions["office"] = office
+        # Whatever the app keeps beside the office is of that office.
+        self.app.extensions = {**self.extensions, "office": office}
         try:
             yield
         finally:
@@ -175,6 +177,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     app = create_app(office)
     app.testing = True
     app.config["PROPAGATE_EXCEPTIONS"] = False
+    extensions = dict(app.extensions)
     discrepancy = app.test_client().get("/v1/discrepancies", headers={"Authorization": f"Bearer {token}"}).json[0]
     schema = schemathesis.openapi.from_wsgi("/openapi.json", app)
     known: dict[str, list[Any]] = {
@@ -192,7 +195,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     office.close()
     addresses = {"number": ["2026-000001", "2026-000002"]}
     operations = {found.ok().label: found.ok() for found in schema.get_all_operations()}
-    return Lab(data, clock, app, token, known, addresses, operations)
+    return Lab(data, clock, app, extensions, token, known, addresses, operations)
 
 
 def sensible(said: Any, known: dict[str, list[Any]], data: st.DataObject) -> Any:
