@@ -99,6 +99,57 @@ def test_a_register_that_nobody_opened_is_there_at_version_0(lead_caller: Caller
     assert answer.json["version"] == 0
 
 
+WRONG: list[tuple[str, Any]] = [
+    ("mark", "1"),
+    ("mark", 1),
+    ("mark", None),
+    ("mark", "x" * 36),
+    ("person", ["a"]),
+    ("status", "there"),
+    ("status", None),
+    ("status", {}),
+    ("late_minutes", -1),
+    ("late_minutes", 1.5),
+    ("late_minutes", "5"),
+    ("late_minutes", True),
+    ("late_minutes", None),
+    ("left_early_minutes", 1441),
+    ("signed_in", "yesterday"),
+    ("signed_in", 5),
+    ("signed_out", "2026-06-01"),
+    ("evidence", ""),
+    ("evidence", "   "),
+    ("evidence", "a\x00b"),
+    ("evidence", "\u202eabc"),
+    ("evidence", "x" * 201),
+    ("evidence", 7),
+    ("marked_at", "2026-06-01T07:05:00"),
+    ("marked_at", "2026-06-31T07:05:00Z"),
+    ("marked_at", "1999-06-01T07:05:00Z"),
+    ("marked_at", ""),
+    ("marked_at", None),
+    ("marked_at", {}),
+    ("device", "phone"),
+    ("seq", -1),
+    ("seq", 2**53),
+    ("seq", "1"),
+    ("corrects", "x"),
+    ("color", "red"),
+]
+"""Members of a mark, each with a value that it can't have."""
+
+NO_BATCH: list[Any] = [
+    {"marks": []},
+    {"sent_at": "2026-06-01T07:05:00Z"},
+    {"sent_at": "2026-06-01T07:05:00Z", "marks": "all"},
+    {"sent_at": "2026-06-01T07:05:00Z", "marks": {}},
+    {"sent_at": "2026-06-01T07:05:00Z", "marks": [None]},
+    {"sent_at": "2026-06-01T07:05:00Z", "marks": [[]]},
+    [],
+    "marks",
+]
+
+
 class TestBatches:
     def test_are_taken_without_conditions_and_whatever_the_key(
         self, lead_caller: Caller, room: Classroom, path: str
@@ -132,80 +183,24 @@ class TestBatches:
         assert [each["outcome"] for each in answer.json["results"]] == ["applied"] * 200
         assert lead_caller.post(f"{path}/marks", batch()).status_code == 422
 
-    @pytest.mark.parametrize(
-        ("member", "value"),
-        [
-            ("mark", "1"),
-            ("mark", 1),
-            ("mark", None),
-            ("mark", "x" * 36),
-            ("person", ["a"]),
-            ("status", "there"),
-            ("status", None),
-            ("status", {}),
-            ("late_minutes", -1),
-            ("late_minutes", 1.5),
-            ("late_minutes", "5"),
-            ("late_minutes", True),
-            ("late_minutes", None),
-            ("left_early_minutes", 1441),
-            ("signed_in", "yesterday"),
-            ("signed_in", 5),
-            ("signed_out", "2026-06-01"),
-            ("evidence", ""),
-            ("evidence", "   "),
-            ("evidence", "a\x00b"),
-            ("evidence", "\u202eabc"),
-            ("evidence", "x" * 201),
-            ("evidence", 7),
-            ("marked_at", "2026-06-01T07:05:00"),
-            ("marked_at", "2026-06-31T07:05:00Z"),
-            ("marked_at", "1999-06-01T07:05:00Z"),
-            ("marked_at", ""),
-            ("marked_at", None),
-            ("marked_at", {}),
-            ("device", "phone"),
-            ("seq", -1),
-            ("seq", 2**53),
-            ("seq", "1"),
-            ("corrects", "x"),
-            ("color", "red"),
-        ],
-    )
-    def test_say_which_member_of_a_mark_is_wrong(
-        self, lead_caller: Caller, room: Classroom, path: str, member: str, value: Any
-    ) -> None:
-        sent = batch(mark(room, "Bob"), {**mark(room), member: value})
-        answer = lead_caller.post(f"{path}/marks", sent)
-        assert answer.status_code == 422, answer.json
-        assert answer.mimetype == "application/problem+json"
-        assert [each["pointer"] for each in answer.json["errors"]] == [f"#/marks/1/{member}"]
+    def test_say_which_member_of_a_mark_is_wrong(self, lead_caller: Caller, room: Classroom, path: str) -> None:
+        for member, value in WRONG:
+            answer = lead_caller.post(f"{path}/marks", batch(mark(room, "Bob"), {**mark(room), member: value}))
+            assert answer.status_code == 422, (member, value)
+            assert answer.mimetype == "application/problem+json"
+            assert [each["pointer"] for each in answer.json["errors"]] == [f"#/marks/1/{member}"], (member, value)
         assert lead_caller.get(path).json["version"] == 0
 
-    @pytest.mark.parametrize("member", ["mark", "person", "status", "marked_at"])
-    def test_say_which_member_of_a_mark_is_missing(
-        self, lead_caller: Caller, room: Classroom, path: str, member: str
-    ) -> None:
-        sent = mark(room)
-        del sent[member]
-        answer = lead_caller.post(f"{path}/marks", batch(sent))
-        assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, f"#/marks/0/{member}")
+    def test_say_which_member_of_a_mark_is_missing(self, lead_caller: Caller, room: Classroom, path: str) -> None:
+        for member in ("mark", "person", "status", "marked_at"):
+            sent = mark(room)
+            del sent[member]
+            answer = lead_caller.post(f"{path}/marks", batch(sent))
+            assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, f"#/marks/0/{member}")
 
-    @pytest.mark.parametrize(
-        "sent",
-        [
-            {"marks": []},
-            {"sent_at": "2026-06-01T07:05:00Z"},
-            {"sent_at": "2026-06-01T07:05:00Z", "marks": "all"},
-            {"sent_at": "2026-06-01T07:05:00Z", "marks": {}},
-            {"sent_at": "2026-06-01T07:05:00Z", "marks": [None]},
-            {"sent_at": "2026-06-01T07:05:00Z", "marks": [[]]},
-            [],
-            "marks",
-        ],
-    )
-    def test_are_refused_when_they_are_no_batch(self, lead_caller: Caller, path: str, sent: Any) -> None:
-        assert lead_caller.post(f"{path}/marks", sent).status_code == 422
+    def test_are_refused_when_they_are_no_batch(self, lead_caller: Caller, path: str) -> None:
+        for sent in NO_BATCH:
+            assert lead_caller.post(f"{path}/marks", sent).status_code == 422, sent
 
     def test_refuse_members_that_they_do_not_know(self, lead_caller: Caller, room: Classroom, path: str) -> None:
         sent = batch(mark(room), at="2026-06-01T07:05:00Z")
