@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +12,9 @@ from marshmallow import ValidationError, fields, validate
 
 BIDI_OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Characters that make text look like other text; right-to-left text itself needs none of them."""
+
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+"""A day as it is written in RFC 3339. Python's own reading would also take the day of a week, such as 2026-W01-1."""
 
 
 def fit(text: str, *, lines: bool = False) -> None:
@@ -82,7 +86,7 @@ class Moment(fields.AwareDateTime):
         super().__init__(format="iso", **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
-        if not isinstance(value, str) or len(value) > 40:
+        if not isinstance(value, str) or len(value) > 40 or not DAY.match(value):
             raise self.make_error("invalid", input=value, obj_type="datetime")
         moment: datetime = super()._deserialize(value, attr, data, **kwargs)
         if not 2000 <= moment.year < 2100:
@@ -97,7 +101,7 @@ class Day(fields.Date):
         super().__init__(format="iso", **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
-        if not isinstance(value, str) or len(value) != 10:
+        if not isinstance(value, str) or not DAY.fullmatch(value):
             raise self.make_error("invalid", input=value, obj_type="date")
         day = super()._deserialize(value, attr, data, **kwargs)
         if not 2000 <= day.year < 2100:

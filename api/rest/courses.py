@@ -465,7 +465,10 @@ def cancel(said: dict[str, Any], course: UUID) -> Receipt:
 )
 def sessions(asked: Asked, course: UUID) -> dict[str, Any]:
     """Show the sessions of a course in order of time, cancelled ones too."""
-    return {"items": view.sessions(reading(), course, asked.at)}
+    found = view.sessions(reading(), course, asked.at)
+    if not found and view.course(reading(), course, asked.at) is None:
+        raise NotFound(f"There is no course {course}.")
+    return {"items": found}
 
 
 @blueprint.query("/<uuid:course>/sessions/<int:session>", permission="courses:read", answer=SessionAnswer)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from marshmallow import fields, post_load, validate
 
-from api.fields import Answer, Body, Code, Day, Line, Whole, WithReason, Yes
+from api.fields import Answer, Body, Code, Day, Line, Whole, WithReason, Yes, fit
 from api.kit import Asked, Blueprint, act, office, reading
 from domain.credential import BODIES, CredentialPolicy, Source
 from domain.institution import (
@@ -195,7 +195,7 @@ class PolicySourceBody(Body):
     class Meta:
         exclude = ("at",)
 
-    field = fields.String(required=True, validate=validate.Length(max=60))
+    field = fields.String(required=True, validate=[validate.Length(max=60), fit])
     reference = Line(required=True, longest=500)
 
     @post_load
@@ -232,7 +232,7 @@ class PolicyOverrideBody(WithReason):
     submission_profile = fields.String(required=True, validate=validate.Length(max=60))
     sources = fields.List(fields.Nested(PolicySourceBody), load_default=list, validate=validate.Length(max=50))
     unconfirmed = fields.List(
-        fields.String(validate=validate.Length(max=60)), load_default=list, validate=validate.Length(max=50)
+        fields.String(validate=[validate.Length(max=60), fit]), load_default=list, validate=validate.Length(max=50)
     )
 
 
