@@ -146,7 +146,10 @@ parts = view_table(
 registers = view_table("discrepancies_registers", uid("register"), uid("course"), key=("register",))
 
 discrepancies = Projection(
-    "discrepancies", version=1, tables=(found_rows, documents, places, submissions, parts, registers)
+    "discrepancies",
+    version=1,
+    tables=(found_rows, documents, places, submissions, parts, registers),
+    weight=2,
 )
 
 Move = Sequence[Any]

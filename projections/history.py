@@ -50,10 +50,13 @@ entries = view_table(
         ("person", "position"),
         ("topic", "position"),
     ],
+    only_added=True,
 )
 """One row per event. `course` and `person` are the ones it is about first of all, also where only its stream knows."""
 
-subjects = view_table("history_subjects", uid("subject"), number("position"), key=("subject", "position"))
+subjects = view_table(
+    "history_subjects", uid("subject"), number("position"), key=("subject", "position"), only_added=True
+)
 """Whatever else an event names: both people of a substitution, all trainers of a session, everybody on a submission."""
 
 things = view_table(
@@ -71,7 +74,7 @@ things = view_table(
 A line of a submission and an authorisation of a trainer have rows too, by the stream's id, a slash and their number.
 """
 
-history = Projection("history", version=1, tables=(entries, subjects, things))
+history = Projection("history", version=1, tables=(entries, subjects, things), weight=6)
 
 Made = Callable[[Any], dict[str, Any]]
 

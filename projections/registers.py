@@ -162,6 +162,7 @@ registers = Projection(
     "registers",
     version=1,
     tables=(courses, sessions, trainers, learners, marks, seals, amendments),
+    weight=2,
 )
 
 

@@ -96,7 +96,7 @@ other_marks = view_table("roster_other_marks", uid("register"), uid("mark"), jso
 A learner's only mark, which is nearly all of them, is in their row alone.
 """
 
-roster = Projection("roster", version=1, tables=(enrolments, particulars, registers, other_marks))
+roster = Projection("roster", version=1, tables=(enrolments, particulars, registers, other_marks), weight=3)
 
 ON_COURSE = (Stage.CONFIRMED.value, Stage.NO_SHOW.value)
 """The standings of those who have a seat."""

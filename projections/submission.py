@@ -121,7 +121,7 @@ learners = view_table(
 )
 """One row per enrolment: whether the latest decision says completed (none: undecided), and the decision's version."""
 
-submission = Projection("submission", version=1, tables=(submissions, parts, lines, learners))
+submission = Projection("submission", version=1, tables=(submissions, parts, lines, learners), weight=2)
 
 
 @submission.on(Enrolment.Requested)

@@ -82,6 +82,7 @@ class EventLog(Application[UUID]):
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.path = path
         self._warm = Warm()
         super().__init__({"SQLITE_DBNAME": str(path)})
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
+from importlib import import_module
+from multiprocessing import get_context
+from os import cpu_count
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -39,14 +43,17 @@ from provider.log import EventLog
 LOGGER = logging.getLogger(__name__)
 PAGE = 1_000
 REBUILD_PAGE = 10_000
-KEPT_ROWS = 200_000
-"""Rows that a rebuild keeps in memory before it lets go of them: about 100 MB."""
+KEPT_ROWS = 100_000
+"""Rows touched of late that a rebuild keeps in memory, and as many of a while ago: 100 to 150 MB together."""
 
 WRITING = "writing"
 """The use of a thread's connection that writes; its transactions take the lock at their beginning."""
 
 AS_PLAIN = orjson.OPT_PASSTHROUGH_DATETIME
 """How a JSON value is written: ids, enumerations and value objects by the serializer, times as `plain` makes them."""
+
+WORTH_TWO = 50_000
+"""Events from which on a rebuild is worth a second process, which takes a second to begin."""
 
 BESIDE = "__beside"
 """What the name of a table ends with while it is rebuilt beside the live one."""
@@ -81,6 +88,7 @@ class Shape:
         self.columns = [column.name for column in table.columns][:-2]
         self.key = tuple(table.info["key"])
         self.blank = dict.fromkeys(self.columns)
+        self.only_added: bool = table.info["only_added"]
         self.json = frozenset(c.name for c in list(table.columns)[:-2] if isinstance(c.type, JSON))
         self.flags = [i for i, c in enumerate(list(table.columns)[:-2]) if isinstance(c.type, Boolean)]
         mark = "?" if dialect.paramstyle == "qmark" else "%s"
@@ -131,13 +139,17 @@ class Kept:
 
 
 class Sheet:
-    """The rows of one table that a page touches."""
+    """The rows of one table that a page touches.
 
-    __slots__ = ("closed", "kept", "past", "shape", "touched")
+    `kept` are those touched of late, `older` those of a while ago; what is older still is forgotten.
+    """
+
+    __slots__ = ("closed", "kept", "older", "past", "shape", "touched")
 
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
         self.kept: dict[tuple[Any, ...], Kept | None] = {}
+        self.older: dict[tuple[Any, ...], Kept | None] = {}
         self.touched: dict[tuple[Any, ...], Kept] = {}
         self.closed: list[tuple[Any, ...]] = []
         self.past: list[tuple[Any, ...]] = []
@@ -172,6 +184,8 @@ class Sheet:
             _run_many(connection, self.shape.insert, rows)
             self.past = []
         self.touched = {}
+        if self.shape.only_added:
+            self.kept = {}
 
 
 def _run_many(connection: Connection, statement: str, rows: list[tuple[Any, ...]]) -> None:
@@ -232,6 +246,9 @@ class Fold:
     def _find(self, sheet: Sheet, key: tuple[Any, ...]) -> Kept | None:
         if key in sheet.kept:
             return sheet.kept[key]
+        if key in sheet.older:
+            sheet.kept[key] = found = sheet.older[key]
+            return found
         if self.complete:
             return None
         # The driver's own cursor: a row is looked up for most events, and is quicker read than described.
@@ -248,8 +265,9 @@ class Fold:
         for sheet in self.sheets.values():
             sheet.flush(self.connection)
         if sum(len(sheet.kept) for sheet in self.sheets.values()) > KEPT_ROWS:
-            self.complete = False
-            self.sheets.clear()
+            for sheet in self.sheets.values():
+                self.complete = self.complete and not sheet.older
+                sheet.older, sheet.kept = sheet.kept, {}
 
 
 def _filled(shape: Shape, before: Mapping[str, Any], values: Mapping[str, object]) -> dict[str, Any]:
@@ -278,6 +296,8 @@ class Views:
         self.tables = [table for projection in projections for table in projection.tables]
         self._turn = Turn(path.with_name(path.name + ".turn"))
         self._seen = 0
+        # Tables beside the live ones have one maker at a time, in whatever process.
+        self._making = Turn(path.with_name(path.name + ".making"))
         self._lent: list[Connection] = []
         self._local = threading.local()
 
@@ -342,20 +362,26 @@ class Views:
 
     def open(self) -> None:
         """Make what is missing, and rebuild the views whose version in the code is another than their tables'."""
+        if not self._stale():
+            return
+        with self._making:
+            if stale := self._stale():  # Another process may have made them while this one waited.
+                LOGGER.info("rebuilding views", extra={"views": [p.name for p in stale]})
+                self._rebuild(stale, None)
+
+    def _stale(self) -> list[Projection]:
+        """Make the tables where there are none yet, and return the views whose tables are of another version."""
         with self._writing() as connection:
             PLACES.create_all(connection)
             held = {r.name: r.version for r in connection.execute(select(places))}
-            if ALL not in held:
-                for projection in self.projections:
-                    self._create(connection, projection, "")
-                    self._index(connection, projection, "")
-                    self._say_version(connection, projection)
-                connection.execute(places.insert().values(name=ALL, version=0, position=0))
-                return
-        stale = [p for p in self.projections if held.get(p.name) != p.version]
-        if stale:
-            LOGGER.info("rebuilding views", extra={"views": [p.name for p in stale]})
-            self.rebuild(stale)
+            if ALL in held:
+                return [p for p in self.projections if held.get(p.name) != p.version]
+            for projection in self.projections:
+                self._create(connection, projection, "")
+                self._index(connection, projection, "")
+                self._say_version(connection, projection)
+            connection.execute(places.insert().values(name=ALL, version=0, position=0))
+        return []
 
     def position(self, connection: Connection | None = None) -> int:
         """Return how far the views are."""
@@ -426,15 +452,15 @@ class Views:
 
         Readers see the old tables until the swap and are never blocked. Return the position reached.
         """
-        chosen = list(projections) or list(self.projections)
+        with self._making:
+            return self._rebuild(list(projections) or list(self.projections), progress)
+
+    def _rebuild(self, chosen: Sequence[Projection], progress: Progress | None) -> int:
         with self._writing() as connection:
             for projection in chosen:
                 self._drop(connection, projection, BESIDE)
                 self._create(connection, projection, BESIDE)
-        place = self._follow(chosen, 0, progress)
-        with self._writing() as connection:
-            for projection in chosen:
-                self._index(connection, projection, BESIDE)
+        place = self._make(chosen, progress)
         with self._turn, self._writing() as connection:
             live = self.position(connection)
             if live > (end := self.log.position()):
@@ -462,21 +488,57 @@ class Views:
             after = page[-1][0]
         fold.flush()
 
-    def _follow(self, projections: Sequence[Projection], place: int, progress: Progress | None) -> int:
-        """Apply the whole log as of now to tables beside the live ones, in large pages."""
+    def _make(self, projections: Sequence[Projection], progress: Progress | None) -> int:
+        """Fill the tables beside the live ones from the whole log as of now, in two processes if that is worth it.
+
+        Return the position reached.
+        """
         end = self.log.position()
+        mine, theirs = _halves(projections) if end >= WORTH_TWO and (cpu_count() or 1) > 1 else (projections, [])
+        if not theirs:
+            return self._fill(mine, end, progress)
+        # A fresh interpreter, since threads and open SQLite files don't survive a fork.
+        context = get_context("spawn")
+        other = context.Process(
+            target=_fill_apart, args=(self.path, self.log.path, [_whereabouts(p) for p in theirs], end), daemon=True
+        )
+        other.start()
+        place = self._fill(mine, end, progress)
+        other.join()
+        if other.exitcode != 0:
+            names = ", ".join(projection.name for projection in theirs)
+            raise RuntimeError(f"The process that was to rebuild {names} ended with {other.exitcode}.")
+        return place
+
+    def _fill(self, projections: Sequence[Projection], end: int, progress: Progress | None) -> int:
+        """Apply the log up to a position to tables beside the live ones, in large pages, then index them."""
+        # What is folded is no garbage, and there is a lot of it: looking for cycles in it takes a tenth of the time.
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            place = self._fold_all(projections, end, progress)
+        finally:
+            if collecting:
+                gc.enable()
+        with self._turn, self._writing() as connection:
+            for projection in projections:
+                self._index(connection, projection, BESIDE)
+        return place
+
+    def _fold_all(self, projections: Sequence[Projection], end: int, progress: Progress | None) -> int:
+        place = 0
         fold: Fold | None = None
-        while place < end:
-            page = self.log.entries.page(place, REBUILD_PAGE, end)
-            if not page:
-                break
-            with self._writing() as connection:
-                # Nobody else writes these tables, so what is in memory stays true from page to page; a short
-                # transaction for each lets the live views catch up in between.
-                if fold is None:
-                    fold = Fold(connection, BESIDE, complete=True)
+        while place < end and (page := self.log.entries.page(place, REBUILD_PAGE, end)):
+            # Nobody else writes these tables, so what is in memory stays true from page to page. The lock is held only
+            # to write, so that the live views catch up in between.
+            reading = self.lend("rebuild")
+            if fold is None:
+                fold = Fold(reading, BESIDE, complete=True)
+            fold.connection = reading
+            self._apply(fold, page, projections)
+            reading.rollback()
+            with self._turn, self._writing() as connection:
                 fold.connection = connection
-                self._apply(fold, page, projections)
                 fold.flush()
             place = page[-1][0]
             if progress is not None:
@@ -492,11 +554,15 @@ class Views:
 
     def verify(self, progress: Progress | None = None) -> list[str]:
         """Build all views anew beside the live ones, compare them row by row, and return what differs, a line each."""
+        with self._making:
+            return self._verify(progress)
+
+    def _verify(self, progress: Progress | None) -> list[str]:
         with self._writing() as connection:
             for projection in self.projections:
                 self._drop(connection, projection, BESIDE)
                 self._create(connection, projection, BESIDE)
-        place = self._follow(self.projections, 0, progress)
+        place = self._make(self.projections, progress)
         differences: list[str] = []
         self.catch_up()
         with self._turn, self._writing() as connection:
@@ -544,6 +610,36 @@ class Views:
         if "engine" in self.__dict__:
             self.engine.dispose()
         self._turn.close()
+        self._making.close()
+
+
+def _halves(projections: Sequence[Projection]) -> tuple[list[Projection], list[Projection]]:
+    """Return two groups of about the same weight."""
+    groups: tuple[list[Projection], list[Projection]] = ([], [])
+    for projection in sorted(projections, key=lambda each: -each.weight):
+        min(groups, key=lambda group: sum(each.weight for each in group)).append(projection)
+    return groups
+
+
+def _whereabouts(projection: Projection) -> tuple[str, str]:
+    """Return the module in which a projection is, and its name: how another process finds it."""
+    handler = projection.every or next(iter(projection.handlers.values()))
+    return handler.__module__, projection.name
+
+
+def _fill_apart(path: Path, log: Path, whereabouts: Sequence[tuple[str, str]], end: int) -> None:
+    """Fill tables beside the live ones, as another process."""
+    projections = [
+        found
+        for module, name in whereabouts
+        for found in vars(import_module(module)).values()
+        if isinstance(found, Projection) and found.name == name
+    ]
+    events = EventLog(log)
+    views = Views(path, events, projections)
+    views._fill(projections, end, None)
+    views.close()
+    events.close()
 
 
 Handlers = tuple[dict[str, tuple[Any, ...]], tuple[Any, ...]]

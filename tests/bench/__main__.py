@@ -171,7 +171,7 @@ def rebuild(folder: Path, events: int) -> Figure:
     """Rebuild all views from a history of this size."""
     say(f"making a history of {events:,} events …")
     log = EventLog(folder / "history" / "events.sqlite")
-    sample = Sample(uuid4(), uuid4(), uuid4(), date(2000, 1, 3))
+    sample = Sample(uuid4(), uuid4(), uuid4(), date(2020, 6, 1))
     while log.position() < events:
         for step in sample.whole():
             for start in range(0, len(step), 20):

@@ -45,7 +45,7 @@ class Sample:
 
     def planned(self, people: list[UUID] | None = None) -> tuple[Course, list[Aggregate], list[UUID]]:
         """Return an open course of two days with thirty learners, and all that comes into being with it."""
-        day = self.first_day + timedelta(days=len(self.courses) * 3)
+        day = self.first_day + timedelta(days=len(self.courses))
         at = datetime(day.year, day.month, day.day, tzinfo=UTC) - timedelta(days=40)
         said: dict[str, Any] = {"by": self.by, "at": at}
         policy = self.policy(day)

@@ -77,7 +77,7 @@ def seed(data: Path, courses: int) -> Seeded:
     access.grant(office, act(), person=trainer, role=AccessRole.TRAINER)
     _, token = access.issue_token(office, act(), person=trainer, roles=(AccessRole.TRAINER,), label="bench")
     assert token is not None
-    first = (now - timedelta(days=3 * courses + 3)).date()
+    first = (now - timedelta(days=courses + 3)).date()
     sample = Sample(office.institution, trainer, admin, first)
     classes = [_class(office, act, sample, named=number == 0) for number in range(courses)]
     office.views.catch_up()
