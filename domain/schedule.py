@@ -258,7 +258,10 @@ def moved(
 
 
 def check(sessions: Sequence[SessionPlan | Session]) -> None:
-    """Refuse sessions that can't take place: no zone, no length, too much contact, overlaps."""
+    """Refuse sessions that can't take place: no zone, no length, too much contact, overlaps.
+
+    A refusal points to the members that sessions are asked for by: day, start, end, zone, contact_minutes.
+    """
     if not sessions:
         raise NoSessions("A schedule needs at least one session.", field="sessions")
     for index, session in enumerate(sessions):
@@ -270,7 +273,7 @@ def check(sessions: Sequence[SessionPlan | Session]) -> None:
 
 
 def _check_one(session: SessionPlan | Session, field: str) -> None:
-    for name, moment in (("starts", session.starts), ("ends", session.ends)):
+    for name, moment in (("start", session.starts), ("end", session.ends)):
         if moment.utcoffset() is None:
             raise TimeWithoutZone(f"{moment.isoformat()} has no offset from UTC.", field=f"{field}/{name}")
         if not FIRST_YEAR <= moment.year <= LAST_YEAR:
@@ -280,11 +283,11 @@ def _check_one(session: SessionPlan | Session, field: str) -> None:
             )
     zone_named(session.zone, field=f"{field}/zone")
     if session.scheduled_minutes < 1:
-        raise SessionLength(f"The session {session} doesn't last a minute.", field=f"{field}/ends")
+        raise SessionLength(f"The session {session} doesn't last a minute.", field=f"{field}/end")
     if session.ends - session.starts > LONGEST:
         raise SessionLength(
             f"The session {session} is longer than 12 hours. A session is a half-day: split it.",
-            field=f"{field}/ends",
+            field=f"{field}/end",
         )
     if not 0 <= session.contact_minutes <= session.scheduled_minutes:
         raise ContactExceedsLength(

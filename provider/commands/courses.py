@@ -96,16 +96,21 @@ def copy(
     """
     original = work.get(Course, course)
     policy = policy_on(directory.policies(work.read), body=original.body, code=original.code, on=first_day)
-    copied = original.copy(
-        course=work.new_id(),
-        first_day=first_day,
-        policy=policy,
-        title=title,
-        fold=fold,
-        reason=reason,
-        note=work.note(note),
-        **work.by,
-    )
+    try:
+        copied = original.copy(
+            course=work.new_id(),
+            first_day=first_day,
+            policy=policy,
+            title=title,
+            fold=fold,
+            reason=reason,
+            note=work.note(note),
+            **work.by,
+        )
+    except Invalid as error:
+        if error.field is not None and error.field.startswith("sessions"):
+            error.field = "first_day"  # It is the day that makes an hour too many or too few of a session.
+        raise
     _must_be_registered(work, copied)
     return work.record(copied)
 
@@ -343,7 +348,8 @@ def add_session(work: Work, *, course: UUID, session: LocalSession, reason: str,
             )
         except Invalid as error:
             if error.field is not None:
-                error.field = error.field.removeprefix("sessions/0/")
+                # Two sessions that overlap are nobody's fault but of when the new one is.
+                error.field = "start" if error.field == "sessions" else error.field.removeprefix("sessions/0/")
             raise
         _must_be_registered(work, added)
         return work.record(added, *_booked(work, added), ids=[number])

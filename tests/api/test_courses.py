@@ -123,7 +123,7 @@ def test_a_plan_that_warns_is_refused_without_a_reason(academy: Academy, registr
         ({"start": "9"}, "bad_time", "#/sessions/0/start"),
         ({"start": 900}, "invalidated", "#/sessions/0/start"),
         ({"end": "09:00"}, "session_length", "#/sessions/0/end"),
-        ({"start": "00:00", "end": "23:59"}, "session_length", "#/sessions/0/ends"),
+        ({"start": "00:00", "end": "23:59"}, "session_length", "#/sessions/0/end"),
         ({"contact_minutes": 211}, "contact_exceeds_length", "#/sessions/0/contact_minutes"),
         ({"contact_minutes": -1}, "invalidated", "#/sessions/0/contact_minutes"),
         ({"contact_minutes": "210"}, "invalidated", "#/sessions/0/contact_minutes"),
@@ -379,6 +379,26 @@ def test_a_course_is_copied_to_another_day(academy: Academy, registrar_caller: C
         409,
         "not_registered",
     )
+
+
+def test_what_is_wrong_with_one_session_or_a_copy_points_to_what_was_asked(
+    academy: Academy, registrar_caller: Caller
+) -> None:
+    course = f"/v1/courses/{academy.open(academy.trainer('Lena'))}"
+    for change, code, pointer in (
+        ({"day": "2026-06-02"}, "sessions_overlap", "#/start"),
+        ({"start": "00:00", "end": "23:59"}, "session_length", "#/end"),
+        ({"contact_minutes": 211}, "contact_exceeds_length", "#/contact_minutes"),
+    ):
+        said = {"day": "2026-06-04", "start": "09:00", "end": "12:30", "reason": "made_up", **change}
+        problem = refused(registrar_caller.post(f"{course}/sessions", said, version=None), 422, code)
+        assert problem["errors"][0]["pointer"] == pointer
+    # Where the clocks go back in that night, its twelve hours would be thirteen.
+    night = {"day": "2026-09-06", "start": "00:30", "end": "12:30"}
+    drafted_course = f"/v1/courses/{drafted(registrar_caller)}"
+    registrar_caller.post(f"{drafted_course}/schedule", {"sessions": [night], "reason": "test"})
+    answer = registrar_caller.post(f"{drafted_course}/copy", {"first_day": "2026-10-25", "reason": "x"}, version=None)
+    assert refused(answer, 422, "session_length")["errors"][0]["pointer"] == "#/first_day"
 
 
 def test_lists_have_pages_that_stand_still(academy: Academy, registrar_caller: Caller) -> None:

@@ -187,14 +187,14 @@ PLAN = half_day(date(2026, 6, 1))
 @pytest.mark.parametrize(
     ("wrong", "kind", "field"),
     [
-        (replace(PLAN, ends=PLAN.starts), SessionLength, "sessions/1/ends"),
-        (replace(PLAN, ends=PLAN.starts + timedelta(seconds=59)), SessionLength, "sessions/1/ends"),
-        (replace(PLAN, ends=PLAN.starts + timedelta(hours=12, seconds=1)), SessionLength, "sessions/1/ends"),
+        (replace(PLAN, ends=PLAN.starts), SessionLength, "sessions/1/end"),
+        (replace(PLAN, ends=PLAN.starts + timedelta(seconds=59)), SessionLength, "sessions/1/end"),
+        (replace(PLAN, ends=PLAN.starts + timedelta(hours=12, seconds=1)), SessionLength, "sessions/1/end"),
         (replace(PLAN, contact_minutes=211), ContactExceedsLength, "sessions/1/contact_minutes"),
         (replace(PLAN, contact_minutes=-1), ContactExceedsLength, "sessions/1/contact_minutes"),
         (replace(PLAN, zone="Mars/Olympus"), UnknownZone, "sessions/1/zone"),
-        (replace(PLAN, starts=PLAN.starts.replace(tzinfo=None)), TimeWithoutZone, "sessions/1/starts"),
-        (replace(PLAN, ends=PLAN.ends.replace(year=2200)), DayOutOfRange, "sessions/1/ends"),
+        (replace(PLAN, starts=PLAN.starts.replace(tzinfo=None)), TimeWithoutZone, "sessions/1/start"),
+        (replace(PLAN, ends=PLAN.ends.replace(year=2200)), DayOutOfRange, "sessions/1/end"),
     ],
 )
 def test_a_session_that_makes_no_sense_is_refused_at_its_place(wrong: SessionPlan, kind: type, field: str):
