@@ -336,7 +336,7 @@ class Person(Aggregate):
         _must_name_somebody(names)
         self._must_stand_for_itself()
         if names == self.names:
-            raise NothingChanged("These names are already on record.", field="names")
+            raise NothingChanged("These names are already on record.")
 
     def _must_stand_for_itself(self) -> None:
         if self.linked_to is not None:
@@ -438,5 +438,5 @@ def _must_name_somebody(names: Names) -> None:
     if names.given is None and names.family is None and names.certificate_name is None:
         raise PersonUnnamed(
             "A person needs a given name, a family name or a name for certificates; one is enough.",
-            field="names",
+            field="given",
         )

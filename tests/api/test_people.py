@@ -81,8 +81,8 @@ def test_a_key_is_needed_and_has_a_length(registrar_caller: Caller) -> None:
         ({"given": "Eve", "at": "2026-05-04"}, "#/at"),
         ({"given": "Eve", "at": "2026-05-04T07:00:00"}, "#/at"),
         ({"given": "Eve", "at": "9999-12-31T23:59:59Z"}, "#/at"),
-        ({"email": "eve@example.org"}, "#/names"),
-        ({}, "#/names"),
+        ({"email": "eve@example.org"}, "#/given"),
+        ({}, "#/given"),
     ],
 )
 def test_what_is_wrong_is_pointed_at_and_nothing_is_recorded(

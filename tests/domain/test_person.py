@@ -81,7 +81,7 @@ def test_one_name_is_enough(field):
 def test_a_person_without_a_name_is_refused_even_with_a_latin_form(names):
     with pytest.raises(PersonUnnamed) as refused:
         registered(names=names)
-    assert refused.value.field == "names"
+    assert refused.value.field == "given"
     for rename in (Person.correct_name, Person.change_name):
         given(registered).when(rename, names=names, reason="typing_error", **SAID).then_refused(PersonUnnamed)
 
