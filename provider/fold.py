@@ -1,0 +1,225 @@
+"""Rows of views in memory, while the events of a page are folded into them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Dialect, Table
+from sqlalchemy.types import JSON, Boolean
+
+from projections.projection import FOREVER, Row, plain
+
+KEPT_ROWS = 100_000
+"""Rows touched of late that a rebuild keeps in memory, and as many of a while ago: 100 to 150 MB together."""
+
+AS_PLAIN = orjson.OPT_PASSTHROUGH_DATETIME
+"""How a JSON value is written: ids, enumerations and value objects by the serializer, times as `plain` makes them."""
+
+
+class Shape:
+    """The statements that read and write one table, ready for the driver."""
+
+    def __init__(self, table: Table, dialect: Dialect, suffix: str) -> None:
+        self.name = table.name + suffix
+        self.columns = [column.name for column in table.columns][:-2]
+        self.key = tuple(table.info["key"])
+        self.blank = dict.fromkeys(self.columns)
+        self.only_added: bool = table.info["only_added"]
+        self.json = frozenset(c.name for c in list(table.columns)[:-2] if isinstance(c.type, JSON))
+        self.flags = [i for i, c in enumerate(list(table.columns)[:-2]) if isinstance(c.type, Boolean)]
+        mark = "?" if dialect.paramstyle == "qmark" else "%s"
+        quoted = [dialect.identifier_preparer.quote(name) for name in self.columns]
+        where = " AND ".join(f"{dialect.identifier_preparer.quote(k)} = {mark}" for k in self.key)
+        marks = ", ".join([mark] * (len(quoted) + 2))
+        self.insert = f"INSERT INTO {self.name} ({', '.join(quoted)}, since, until) VALUES ({marks})"
+        self.close = f"UPDATE {self.name} SET until = {mark} WHERE {where} AND since = {mark}"
+        self.select = f"SELECT {', '.join(quoted)}, since FROM {self.name} WHERE {where} AND until = {FOREVER}"
+
+    def read(self, row: Sequence[Any]) -> dict[str, Any]:
+        """Return the values of a stored row; JSON stays text."""
+        values = dict(zip(self.columns, row, strict=False))
+        for i in self.flags:
+            if row[i] is not None:
+                values[self.columns[i]] = bool(row[i])
+        return values
+
+
+@lru_cache(maxsize=1024)
+def shape_of(table: Table, dialect: Dialect, suffix: str) -> Shape:
+    """Return the table's shape, made once: every command folds."""
+    return Shape(table, dialect, suffix)
+
+
+class Kept:
+    """A row in memory: its values (None once deleted), where it begins, and whether that is in the table already.
+
+    A JSON value is kept as its text; `seen` is the row as handlers see it, made when one looks.
+    """
+
+    __slots__ = ("seen", "since", "stored", "values")
+
+    def __init__(self, values: dict[str, Any] | None, since: int, *, stored: bool) -> None:
+        self.values = values
+        self.since = since
+        self.stored = stored
+        self.seen: Row | None = None
+
+    def row(self, shape: Shape) -> Row | None:
+        """Return the row with its JSON values read."""
+        if self.seen is None and self.values is not None:
+            self.seen = self.values
+            if shape.json:
+                read = {name: orjson.loads(text) for name in shape.json if (text := self.values[name]) is not None}
+                self.seen = {**self.values, **read}
+        return self.seen
+
+
+class Sheet:
+    """The rows of one table that a page touches.
+
+    `kept` are those touched of late, `older` those of a while ago; what is older still is forgotten.
+    """
+
+    __slots__ = ("closed", "kept", "older", "past", "shape", "touched")
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+        self.kept: dict[tuple[Any, ...], Kept | None] = {}
+        self.older: dict[tuple[Any, ...], Kept | None] = {}
+        self.touched: dict[tuple[Any, ...], Kept] = {}
+        self.closed: list[tuple[Any, ...]] = []
+        self.past: list[tuple[Any, ...]] = []
+
+    def end(self, key: tuple[Any, ...], found: Kept, position: int) -> None:
+        """Let a version of a row end; one that began at this very position never was."""
+        if found.stored:
+            self.closed.append((position, *key, found.since))
+        elif found.since != position and found.values is not None:
+            self.past.append((*found.values.values(), found.since, position))
+
+    def write(self, found: Kept | None, row: dict[str, Any], position: int) -> None:
+        """Let a row begin, in place of the one that was found."""
+        key = tuple([row[part] for part in self.shape.key])
+        if found is not None:
+            if found.values == row:
+                return
+            self.end(key, found, position)
+        self.kept[key] = self.touched[key] = Kept(row, position, stored=False)
+
+    def flush(self, connection: Connection) -> None:
+        """Write all that is new."""
+        if self.closed:
+            _run_many(connection, self.shape.close, self.closed)
+            self.closed = []
+        rows = self.past
+        for kept in self.touched.values():
+            if kept.values is not None:
+                rows.append((*kept.values.values(), kept.since, FOREVER))
+                kept.stored = True
+        if rows:
+            _run_many(connection, self.shape.insert, rows)
+            self.past = []
+        self.touched = {}
+        if self.shape.only_added:
+            self.kept = {}
+
+
+def _run_many(connection: Connection, statement: str, rows: list[tuple[Any, ...]]) -> None:
+    """Run a statement for many rows, by the driver itself."""
+    cursor = connection.connection.cursor()
+    cursor.executemany(statement, rows)
+    cursor.close()
+
+
+class Fold:
+    """The rows that the events of a page touch, kept in memory and written in bulk at its end."""
+
+    def __init__(self, connection: Connection, suffix: str = "", *, complete: bool = False) -> None:
+        """Begin with no row in memory; `complete` says that there is none in the tables either."""
+        self.connection = connection
+        self.suffix = suffix
+        self.complete = complete
+        self.position = 0
+        self.request: Mapping[str, str] | None = None
+        self.sheets: dict[str, Sheet] = {}
+
+    def get(self, table: Table, *key: object) -> Row | None:
+        sheet = self._sheet(table)
+        found = self._find(sheet, tuple([plain(part) for part in key]))
+        return None if found is None else found.row(sheet.shape)
+
+    def add(self, table: Table, **values: object) -> None:
+        sheet = self._sheet(table)
+        sheet.write(None, _filled(sheet.shape, sheet.shape.blank, values), self.position)
+
+    def put(self, table: Table, **values: object) -> None:
+        sheet = self._sheet(table)
+        row = _filled(sheet.shape, sheet.shape.blank, values)
+        found = self._find(sheet, tuple([row[name] for name in sheet.shape.key]))
+        sheet.write(found, row, self.position)
+
+    def change(self, table: Table, *key: object, **values: object) -> None:
+        sheet = self._sheet(table)
+        found = self._find(sheet, tuple([plain(part) for part in key]))
+        if found is not None and found.values is not None:
+            sheet.write(found, _filled(sheet.shape, found.values, values), self.position)
+
+    def delete(self, table: Table, *key: object) -> None:
+        sheet = self._sheet(table)
+        plain_key = tuple([plain(part) for part in key])
+        found = self._find(sheet, plain_key)
+        if found is not None and found.values is not None:
+            sheet.end(plain_key, found, self.position)
+            sheet.kept[plain_key] = None
+            sheet.touched.pop(plain_key, None)
+
+    def _sheet(self, table: Table) -> Sheet:
+        sheet = self.sheets.get(table.name)
+        if sheet is None:
+            sheet = self.sheets[table.name] = Sheet(shape_of(table, self.connection.dialect, self.suffix))
+        return sheet
+
+    def _find(self, sheet: Sheet, key: tuple[Any, ...]) -> Kept | None:
+        if key in sheet.kept:
+            return sheet.kept[key]
+        if key in sheet.older:
+            sheet.kept[key] = found = sheet.older[key]
+            return found
+        if self.complete:
+            return None
+        # The driver's own cursor: a row is looked up for most events, and is quicker read than described.
+        cursor = self.connection.connection.cursor()
+        cursor.execute(sheet.shape.select, key)
+        row = cursor.fetchone()
+        cursor.close()
+        found = None if row is None else Kept(sheet.shape.read(row), row[-1], stored=True)
+        sheet.kept[key] = found
+        return found
+
+    def flush(self) -> None:
+        """Write all that is new, in a few statements."""
+        for sheet in self.sheets.values():
+            sheet.flush(self.connection)
+        if sum(len(sheet.kept) for sheet in self.sheets.values()) > KEPT_ROWS:
+            for sheet in self.sheets.values():
+                self.complete = self.complete and not sheet.older
+                sheet.older, sheet.kept = sheet.kept, {}
+
+
+def _filled(shape: Shape, before: Mapping[str, Any], values: Mapping[str, object]) -> dict[str, Any]:
+    """Return a row with these values in place of those before, as it is kept."""
+    row = dict(before)
+    for name, value in values.items():
+        if name not in row:
+            raise KeyError(f"{shape.name} has no column {name}.")
+        kind = type(value)
+        if value is None:
+            row[name] = None
+        elif name in shape.json:
+            row[name] = orjson.dumps(value, default=plain, option=AS_PLAIN).decode()
+        else:
+            row[name] = value if kind is str or kind is int else plain(value)
+    return row
