@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from projections.projection import Projection, holds
 from provider.log import EventLog
-from provider.views import Broken, Views
+from provider.views import BESIDE, Broken, Views, _fill_apart, _halves, _whereabouts
 from tests.provider.things import Thing, counting, things
 
 
@@ -194,3 +194,44 @@ def test_whenever_the_views_caught_up_a_rebuild_agrees(tmp_path_factory: pytest.
     assert views.verify() == []
     views.close()
     log.close()
+
+
+def test_two_processes_rebuild_what_one_would(log: EventLog, views: Views):
+    for steps in range(5):
+        made(log, steps=steps)
+    views.catch_up()
+    before = rows(views)
+    # The second process finds its views by their module and name, as another interpreter has to.
+    _fill_apart(views.path, log.path, [], 0)
+    with views._writing() as connection:
+        views._create(connection, counting, BESIDE)
+    _fill_apart(views.path, log.path, [_whereabouts(counting)], log.position())
+    with views._writing() as connection:
+        views._swap(connection, counting)
+
+    assert rows(views) == before
+    assert views.verify() == []
+
+
+def test_views_are_shared_out_by_weight():
+    light, heavy, middle = (Projection(n, version=1, tables=(), weight=w) for n, w in (("a", 1), ("b", 5), ("c", 3)))
+
+    assert _halves([light, heavy, middle]) == ([heavy], [middle, light])
+
+
+def test_a_fold_that_forgets_rows_finds_them_again(log: EventLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    views = Views(tmp_path / "small.sqlite", log, [counting])
+    views.open()
+    thing = made(log)
+    for _ in range(30):
+        made(log)
+    thing.go()
+    log.record(thing, asked={})
+    monkeypatch.setattr("provider.fold.KEPT_ROWS", 3)
+    monkeypatch.setattr("provider.views.REBUILD_PAGE", 4)
+
+    views.rebuild()
+
+    assert sorted(rows(views))[-1] == (1, [1])
+    assert views.verify() == []
+    views.close()
