@@ -13,6 +13,7 @@ from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException
 
 from domain.refusal import Forbidden, Invalid, Refused
+from projections.directory import NotFoundedThen
 from provider.log import KeyReused, NotFound
 from provider.mapper import EntryTooLarge
 from provider.work import Busy, Stale
@@ -71,6 +72,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     NotPermitted: HTTPStatus.FORBIDDEN,
     Forbidden: HTTPStatus.FORBIDDEN,
     NotFound: HTTPStatus.NOT_FOUND,
+    NotFoundedThen: HTTPStatus.NOT_FOUND,
     NotAcceptable: HTTPStatus.NOT_ACCEPTABLE,
     Refused: HTTPStatus.CONFLICT,
     Stale: HTTPStatus.PRECONDITION_FAILED,

@@ -14,11 +14,17 @@ from domain.course import Course
 from domain.credential import CredentialPolicy, Source
 from domain.institution import Act, Institution, Settings, SignOff, SignOffMode
 from domain.person import Person
+from domain.refusal import Refused
 from domain.trainer import Trainer
 from projections.projection import Prepared, Projection, Row, Rows, holds, json, number, plain, text, uid, view_table
 
 MANY = 500
 """How many ids are asked for in one statement."""
+
+
+class NotFoundedThen(Refused):
+    """The institution wasn't founded by then, so that nothing was there."""
+
 
 institution_rows = view_table(
     "directory_institution",
@@ -293,11 +299,11 @@ def institution(read: Connection, *, at: int | None = None) -> dict[str, Any] | 
 def settings(read: Connection, *, at: int | None = None) -> Settings:
     """Return the institution's settings.
 
-    :raises LookupError: before it was founded.
+    :raises NotFoundedThen: as of a position before it was founded.
     """
     known = institution(read, at=at)
     if known is None:
-        raise LookupError("There is no institution here yet.")
+        raise NotFoundedThen("Before the institution was founded there was nothing here.")
     said = known["settings"]
     return Settings(
         zone=said["zone"],

@@ -604,8 +604,6 @@ def complete(said: dict[str, Any], submission: UUID) -> Receipt:
 
 def _today(asked: Asked) -> date:
     """Return the institution's day now, or on the moment that is asked about."""
-    if asked.at == 0:
-        raise NotFound("Before the institution was founded there was nothing here.")
     zone = zone_named(directory.settings(reading(), at=asked.at).zone)
     return _moment(asked).astimezone(zone).date()
 

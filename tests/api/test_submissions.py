@@ -207,6 +207,12 @@ def test_the_view_of_a_course_can_be_asked_for_again_cheaply(drafted: str, clerk
     assert clerk.get(of_course, headers={"If-None-Match": tag}).status_code == 304
 
 
+def test_before_the_institution_was_founded_there_is_nothing_to_tell_a_body(of_course: str, clerk: Caller) -> None:
+    answer = clerk.get(f"{of_course}?as_of=0")
+    assert (answer.status_code, answer.json["code"]) == (404, "not_founded_then")
+    assert clerk.client.get(answer.json["type"]).status_code == 200
+
+
 def test_the_lines_can_be_had_as_a_table(office: Office, act: Acting, clock: Clock, clerk: Caller) -> None:
     sent = Graduates(office, act, clock, ("=Ada", "Lovelace", "ada@example.org"), BOB)
     path = f"/v1/courses/{sent.course}/submission"

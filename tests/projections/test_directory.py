@@ -63,7 +63,7 @@ def test_before_the_founding_there_is_nothing(shelf: Office) -> None:
         assert view.institution(read) is None
         assert view.people(read) == []
         assert view.policies(read) == CATALOGUE
-        with pytest.raises(LookupError):
+        with pytest.raises(view.NotFoundedThen):
             view.settings(read)
 
 
