@@ -223,8 +223,9 @@ class Blueprint(flask_smorest.Blueprint):
 
         A list's view returns a `Page`; with `table` it can be had as CSV too. `entity` names the path argument whose
         stream's version is the ETag, or makes the stream's id from the path arguments where it is a derived one;
-        otherwise the ETag stands for the view's position. With `media` it is a file of that type: the view returns the
-        whole response, and may refuse.
+        otherwise the ETag stands for what is answered, and a client that has it is told so (304). A stream's version
+        can't tell that: what is shown beside the stream may have moved. With `media` it is a file of that type: the
+        view returns the whole response, and may refuse.
         """
         listing = issubclass(arguments, ListArguments)
 
@@ -261,9 +262,10 @@ class Blueprint(flask_smorest.Blueprint):
                 self.alt_response(200, schema=schema, headers=QUERY_HEADERS)
                 if media is None
                 else self.alt_response(200, schema={"type": "string", "format": "binary"}, content_type=media),
-                self.alt_response(304, description="It is as you know it.", success=True),
                 *(_problem_response(self, status) for status in statuses),
             ]
+            if entity is None and media is None:
+                documented.append(self.alt_response(304, description="It is as you know it.", success=True))
             if table:
                 documented.append(
                     self.alt_response(200, schema={"type": "string"}, content_type="text/csv", headers=QUERY_HEADERS)
