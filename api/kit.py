@@ -337,7 +337,7 @@ def receipt(
         "ids": done.ids,
         **(beside or {}),
     }
-    response = Response(orjson.dumps(said), status=201 if creates else 200, mimetype="application/json")
+    response = Response(_json(said), status=201 if creates else 200, mimetype="application/json")
     response.headers["ETag"] = f'"{done.version}"'
     if done.position is not None:
         response.headers["X-Position"] = str(done.position)
@@ -350,10 +350,21 @@ def receipt(
 
 def json_answer(said: Any, *, status: int = 200, position: int | None = None) -> Response:
     """Return any other answer as JSON."""
-    response = Response(orjson.dumps(said), status=status, mimetype="application/json")
+    response = Response(_json(said), status=status, mimetype="application/json")
     if position is not None:
         response.headers["X-Position"] = str(position)
     return response
+
+
+def _json(said: Any) -> bytes:
+    """Return an answer as JSON; ids that come from events are of a class that the encoder doesn't know as text."""
+    return orjson.dumps(said, default=_as_text)
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, UUID):
+        return str(value)
+    raise TypeError
 
 
 def _act(principal: auth.Principal, at: datetime | None, *, versioned: bool, needs_key: bool) -> Act:
@@ -467,7 +478,7 @@ def _opened(cursor: str) -> tuple[int | None, tuple[Any, ...]]:
 
 
 def _closed(pinned: int | None, after: tuple[Any, ...]) -> str:
-    sealed = _cursor_key().seal(orjson.dumps([pinned, list(after)]), request.path.encode())
+    sealed = _cursor_key().seal(_json([pinned, list(after)]), request.path.encode())
     return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
 
 
@@ -523,7 +534,7 @@ def cell(value: Any) -> str | int:
         return "yes" if value else "no"
     if isinstance(value, int):
         return value
-    said = value if isinstance(value, str) else orjson.dumps(value).decode()
+    said = value if isinstance(value, str) else str(value) if isinstance(value, UUID) else _json(value).decode()
     return "'" + said if said[:1] in ("=", "+", "-", "@", "\t", "\r") else said
 
 
