@@ -188,12 +188,7 @@ class Blueprint(flask_smorest.Blueprint):
                 auth.admit(permission, path)
                 if request.mimetype not in media:
                     raise UnsupportedMediaType(f"Send {' or '.join(media)}.")
-                # A body sent in chunks is cut off at the limit in silence, so the limit is one more.
-                request.max_content_length = limit + 1
-                content = request.get_data(cache=False)
-                if len(content) > limit:
-                    raise RequestEntityTooLarge
-                response: Response = view(content, **path)
+                response: Response = view(_content(limit), **path)
                 return response
 
             take.media_types = tuple(media)  # type: ignore[attr-defined]
@@ -295,15 +290,33 @@ class Blueprint(flask_smorest.Blueprint):
 def _body(schema: ma.Schema) -> dict[str, Any]:
     """Return what a command is told.
 
+    :raises RequestEntityTooLarge: when it is more than the app takes.
+    :raises UnsupportedMediaType: when it does not say that it is JSON.
     :raises BadRequest: when it is not JSON.
     :raises Invalidated: when members are wrong, missing or unknown.
     """
-    data = request.get_data(cache=True)
+    data = _content(current_app.config["MAX_CONTENT_LENGTH"])
+    if data and not request.is_json:
+        # One that comes in chunks has no length, so that nobody could tell before whether there is a body.
+        raise UnsupportedMediaType("Send application/json.")
     try:
         said = orjson.loads(data) if data else {}
     except orjson.JSONDecodeError:
         raise BadRequest("The body is not JSON: it is cut off, or not in UTF-8, or holds half a character.") from None
     return _loaded(schema, said)
+
+
+def _content(limit: int) -> bytes:
+    """Return the body of this request.
+
+    :raises RequestEntityTooLarge: when it has more bytes than that.
+    """
+    # A body sent in chunks is cut off at the library's limit in silence, so that limit is one more.
+    request.max_content_length = limit + 1
+    content = request.get_data(cache=True)
+    if len(content) > limit:
+        raise RequestEntityTooLarge
+    return content
 
 
 def _query(schema: ma.Schema) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -580,6 +580,16 @@ class Server:
         connection.close()
         return said
 
+    def post(self, path: str, token: str, chunks: Iterable[bytes], **headers: str) -> tuple[int, dict[str, Any]]:
+        """Send a body in chunks, so that nothing says how long it is."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        headers = {"Authorization": f"Bearer {token}", **{name.replace("_", "-"): v for name, v in headers.items()}}
+        connection.request("POST", path, body=iter(chunks), headers=headers, encode_chunked=True)
+        answer = connection.getresponse()
+        said = answer.status, json.loads(answer.read())
+        connection.close()
+        return said
+
     def raw(self, said: bytes) -> bytes:
         with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
             connection.sendall(said)
@@ -630,6 +640,25 @@ def test_the_log_of_the_server_says_nothing_about_anybody(server: Server, run: R
         assert secret not in said
     # Whoever closes a database last brings its journal home.
     assert not list(settings.data.glob("*-wal"))
+
+
+def test_a_body_in_chunks_is_held_to_its_type_and_its_length(server: Server, run: Run) -> None:
+    token = run("init", *FOUNDING).out.strip()
+    rename = json.dumps({"name": "Agile Academy Bern"}).encode()
+    of_json = {"If_Match": "*", "Content_Type": "application/json"}
+
+    def send(chunks: Iterable[bytes], **headers: str) -> tuple[int, str | None]:
+        status, said = server.post("/v1/institution/rename", token, chunks, **headers)
+        return status, said.get("code")
+
+    # Cut off after the spaces, this would be a sound request.
+    spaces = [b" " * 65_536] * 16
+    assert send([rename, *spaces, b"and more"], **of_json) == (413, "request_entity_too_large")
+    assert send([rename], If_Match="*", Content_Type="text/plain") == (415, "unsupported_media_type")
+    assert send([rename], If_Match="*") == (415, "unsupported_media_type")
+    assert json.loads(server.get("/v1/institution", token)[2])["name"] == "Agile Academy Zürich"
+    assert send([rename[:5], rename[5:]], **of_json) == (200, None)
+    assert json.loads(server.get("/v1/institution", token)[2])["name"] == "Agile Academy Bern"
 
 
 def test_a_port_in_use_is_one_sentence(server: Server, run: Run) -> None:
