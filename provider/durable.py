@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ def open_engine(path: Path, *, threads: int = 8) -> Engine:
     The file and its missing directories are made for their owner's eyes only. No connection is
     opened before the first use, so that an engine may be made before a fork and used after it.
     """
-    _make_private(path)
+    make_private(path)
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
         connect_args={"timeout": _WAIT},
@@ -118,15 +118,16 @@ def _migrate(engine: Engine, name: str) -> None:
         command.upgrade(config, "head")
 
 
-def _make_private(path: Path) -> None:
+def make_private(path: Path) -> None:
+    """Make a database's file and its missing directories for their owner's eyes only; close the file to all others."""
     for directory in reversed([path.parent, *path.parent.parents]):
         if not directory.exists():
             directory.mkdir(mode=0o700, exist_ok=True)
     # A file that is there is left alone: to close it would let go of the locks that other connections of this process
     # hold on it, and who opens it then takes it for unused and removes its journal. SQLite gives its journal files the
     # mode of the database.
-    if not path.exists():
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     if path.stat().st_mode & 0o077:
         path.chmod(0o600)
 

@@ -26,6 +26,7 @@ from eventsourcing.sqlite import (
 from eventsourcing.utils import Environment
 
 from domain.aggregate import Aggregate
+from provider.durable import make_private
 from provider.locks import Turn
 from provider.mapper import EventMapper, request
 
@@ -81,7 +82,7 @@ class EventLog(Application[UUID]):
     name = "events"
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(path)
         self.path = path
         self._warm = Warm()
         super().__init__({"SQLITE_DBNAME": str(path)})

@@ -35,6 +35,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql.elements import quoted_name
 
 from projections.projection import Prepared, Projection
+from provider.durable import make_private
 from provider.fold import Fold
 from provider.locks import Turn
 from provider.log import EventLog
@@ -91,6 +92,7 @@ class Views:
     @cached_property
     def engine(self) -> Engine:
         """The database; opened at first use, which must be after a fork."""
+        make_private(self.path)
         engine = create_engine(
             f"sqlite:///{self.path}",
             poolclass=QueuePool,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -17,9 +18,11 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 import provider.durable
+from provider.bootstrap import bootstrap
 from provider.desk import DESK_TABLES
 from provider.durable import newest, open_engine, upgrade, wipe_journal, writing
 from provider.keys import KEYS_TABLES
+from provider.settings import Settings
 from provider.vault import VAULT_TABLES
 
 TABLES = {"vault": VAULT_TABLES, "keys": KEYS_TABLES, "desk": DESK_TABLES}
@@ -119,6 +122,19 @@ def test_files_and_directories_are_for_their_owner_only(tmp_path):
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o700
     engine.dispose()
+
+
+def test_all_that_an_office_keeps_is_for_its_owner_only(tmp_path):
+    settings = Settings.read({"PROVIDER_DATA": str(tmp_path / "data")})
+    mask = os.umask(0o022)
+    try:
+        office = bootstrap(settings)
+    finally:
+        os.umask(mask)
+    modes = {each.name: each.stat().st_mode & 0o077 for each in settings.data.rglob("*.sqlite*")}
+    office.close()
+    assert {f"{name}.sqlite" for name in ("events", "views", "vault", "keys", "desk")} <= modes.keys()
+    assert not any(modes.values()), modes
 
 
 def test_a_database_that_others_could_read_is_closed_to_them(tmp_path):
