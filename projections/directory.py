@@ -79,6 +79,9 @@ course_trainers = view_table(
 )
 """Who teaches which course, as `lead` or `co_trainer`: what decides which courses a trainer can see."""
 
+FORMER = "former"
+"""The role of somebody on a course who was released after they had taught a part of it."""
+
 directory = Projection("directory", version=1, tables=(institution_rows, people_rows, trainer_rows, course_trainers))
 
 NAMES = ("given", "family", "certificate_name", "latin_given", "latin_family")
@@ -278,7 +281,11 @@ def _assigned_to_course(rows: Rows, event: Course.TrainerAssigned) -> None:
 
 @directory.on(Course.TrainerReleased)
 def _released_from_course(rows: Rows, event: Course.TrainerReleased) -> None:
-    rows.delete(course_trainers, event.originator_id, event.trainer_person)
+    if event.since is None:
+        rows.delete(course_trainers, event.originator_id, event.trainer_person)
+        return
+    # The sessions before that are still theirs to mark late and to seal.
+    rows.change(course_trainers, event.originator_id, event.trainer_person, role=FORMER)
 
 
 def _held(rows: Rows, table: Table, event: Any) -> Row:
@@ -371,7 +378,7 @@ def trainers(
 def trainers_of(read: Connection, course: UUID | str, *, at: int | None = None) -> dict[str, str]:
     """Return who teaches a course: person → `lead` or `co_trainer`."""
     found = select(course_trainers.c.person, course_trainers.c.role).where(
-        course_trainers.c.course == str(course), holds(course_trainers, at)
+        course_trainers.c.course == str(course), course_trainers.c.role != FORMER, holds(course_trainers, at)
     )
     return {row.person: row.role for row in read.execute(found.order_by(course_trainers.c.person))}
 
@@ -402,7 +409,7 @@ _TEACHES_NOW = Prepared(_TEACHES.where(holds(course_trainers, None)))
 
 
 def is_trainer_of(read: Connection, person: UUID | str, course: UUID | str, at: int | None = None) -> bool:
-    """Tell whether somebody teaches a course, as lead or beside one."""
+    """Tell whether somebody teaches a course, or taught a part of it before they were released."""
     said = {"course": str(course), "person": str(person)}
     if at is None:
         return _TEACHES_NOW.first(read, **said) is not None

@@ -278,6 +278,18 @@ def test_a_trainer_belongs_to_a_course_until_released(shelf: Office, record: Cal
         assert view.lead_on(read, course.id, at=0) is None
 
 
+def test_who_taught_a_part_of_a_course_still_reaches_it(shelf: Office, record: Callable[..., int]) -> None:
+    lead, other = uuid4(), uuid4()
+    course = a_course(lead)
+    record(course)
+    course.trigger_event(Course.TrainerAssigned, trainer_person=other, role=Role.CO_TRAINER, since=None, **BY)
+    course.trigger_event(Course.TrainerReleased, trainer_person=other, since=BY["at"], reason="ill", **BY)
+    record(course)
+    with shelf.views.reading() as read:
+        assert view.is_trainer_of(read, other, course.id)
+        assert view.trainers_of(read, course.id) == {str(lead): "lead"}
+
+
 def test_rebuilt_it_is_the_same(shelf: Office, record: Callable[..., int]) -> None:
     institution, person = founded(), somebody()
     institution.override_credential(policy=replace(CSPO, version="own"), reason="stricter", **BY)
