@@ -13,6 +13,7 @@ from api.kit import Asked, Blueprint, act, office, reading
 from api.private import opener
 from domain.access import Role
 from domain.completion import UNMARKED
+from domain.enrolment import CorrectionNeedsApproval, OwnCorrection
 from domain.refusal import Invalid
 from domain.register import Status
 from projections import access, directory, registers
@@ -310,7 +311,11 @@ def decide(said: dict[str, Any], enrolment: UUID) -> Receipt:
     """
     token = said.pop("approver_token", None)
     approver = None if token is None else _approver(token, enrolment)
-    return commands.decide(office(), act(), enrolment=enrolment, approved_by=approver, **said)
+    try:
+        return commands.decide(office(), act(), enrolment=enrolment, approved_by=approver, **said)
+    except (CorrectionNeedsApproval, OwnCorrection) as refused:
+        refused.field = "approver_token"
+        raise
 
 
 @blueprint.command(

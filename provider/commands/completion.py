@@ -20,6 +20,10 @@ class NotInClass(Invalid):
     """An exception names somebody who has no seat on the course."""
 
 
+class ParticipationNotAttested(Refused):
+    """Nothing but the lead's word on their participation keeps the record from proposing that somebody completes."""
+
+
 class ProposalsMoved(Refused):
     """The record proposes otherwise for somebody than it did when the lead looked."""
 
@@ -124,7 +128,10 @@ def decide_as_proposed(
     `except_` are enrolments left for later; `position` is that of the view on which the lead decides: nothing is
     decided where a proposal has moved since. The other ids are the enrolments that were decided.
 
-    :raises NotTheLead, RegistersNotSealed, WalkInUnconfirmed, NotInClass, ProposalsMoved: as their names say.
+    Who would complete but for a word on their participation is not decided against for want of it.
+
+    :raises NotTheLead, RegistersNotSealed, ParticipationNotAttested, WalkInUnconfirmed, NotInClass, ProposalsMoved: as
+        their names say.
     """
     work.office.views.catch_up()
     taught = work.get(Course, course)
@@ -135,6 +142,11 @@ def decide_as_proposed(
     }
     if position is not None:
         _must_not_have_moved(waiting, _seated(work, course, at=position))
+    if silent := [str(enrolment) for enrolment, known in waiting.items() if _only_attestation_lacks(known)]:
+        raise ParticipationNotAttested(
+            f"Nothing was said yet on the participation of {', '.join(silent)}. Attest it, or say that it was lacking, "
+            "then decide; or leave them for later."
+        )
     if walk_ins := [
         str(enrolment) for enrolment, known in waiting.items() if known.because.proposed and known.of["walk_in_open"]
     ]:
@@ -167,6 +179,10 @@ def _seated(work: Work, course: UUID, *, at: int | None = None) -> dict[UUID, vi
     if found is None:
         raise NotFound(f"There is no course {course}.")
     return {UUID(each.enrolment): each for each in found.learners if each.of["standing"] == "confirmed"}
+
+
+def _only_attestation_lacks(known: view.Learner) -> bool:
+    return known.participation["attested"] is None and [each.name for each in known.because.unmet] == ["participation"]
 
 
 def _proposal(work: Work, learner: Enrolment) -> Because:

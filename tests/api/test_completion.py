@@ -169,8 +169,10 @@ class TestCorrection:
         said: dict[str, Any] = {"completed": False, "reason": "mistaken"}
         alone = lead_caller.post(of(decided, "Ada"), said)
         assert (alone.status_code, alone.json["code"]) == (409, "correction_needs_approval")
+        assert alone.json["errors"][0]["pointer"] == "#/approver_token"
         own = lead_caller.post(of(decided, "Ada"), {**said, "approver_token": lead_caller.token})
         assert (own.status_code, own.json["code"]) == (403, "own_correction")
+        assert own.json["errors"][0]["pointer"] == "#/approver_token"
         done = lead_caller.post(of(decided, "Ada"), {**said, "approver_token": registrar_caller.token})
         assert done.status_code == 200, done.json
         first, second = lead_caller.get(of(decided, "Ada")).json["items"]

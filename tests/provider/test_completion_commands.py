@@ -26,13 +26,14 @@ from domain.reason import ReasonMissing
 from domain.register import NotTheLead
 from projections.completion import outstanding
 from provider.commands import completion, courses, enrolments, registers
-from provider.commands.completion import Lacking, NotInClass, ProposalsMoved
-from provider.log import IdempotencyKey, NotFound
+from provider.commands.completion import Lacking, NotInClass, ParticipationNotAttested, ProposalsMoved
+from provider.log import NotFound
 from provider.office import Office
 from provider.work import Stale
 from tests.academy import Acting
 from tests.classroom import Classroom
 from tests.conftest import Clock
+from tests.idempotency import key_of
 
 
 @pytest.fixture
@@ -215,10 +216,22 @@ class TestClass:
         assert taught.decide_all().position is None
 
     def test_the_same_key_again_gives_the_same_receipt(self, taught: Classroom, act: Acting) -> None:
-        key = IdempotencyKey.of(taught.lead, "as proposed 1", b"")
+        key = key_of(taught.lead, "as proposed 1", b"")
         first = completion.decide_as_proposed(taught.office, act(by=taught.lead, key=key), course=taught.course)
         again = completion.decide_as_proposed(taught.office, act(by=taught.lead, key=key), course=taught.course)
         assert (again.ids, again.position, again.replayed) == (first.ids, first.position, True)
+
+    def test_fails_nobody_for_want_of_the_leads_own_word(self, room: Classroom) -> None:
+        room.teach(("Bob", "absent", 2))
+        with pytest.raises(ParticipationNotAttested, match=str(room.enrolment("Ada"))) as refused:
+            room.decide_all()
+        assert str(room.enrolment("Bob")) not in refused.value.message
+        assert (decided(room, "Ada"), decided(room, "Bob")) == (None, None)
+        room.decide_all(except_={room.enrolment("Ada")})
+        assert (decided(room, "Ada"), decided(room, "Bob")) == (None, False)
+        room.attest()
+        room.decide_all()
+        assert decided(room, "Ada") is True
 
     def test_leaves_some_for_later(self, taught: Classroom) -> None:
         taught.decide_all(except_={taught.enrolment("Bob")})
