@@ -424,9 +424,8 @@ def _idempotency_key(principal: auth.Principal, *, required: bool) -> Idempotenc
     key = said.strip().strip('"')
     if not (8 <= len(key) <= 255 and key.isascii() and key.isprintable()):
         raise BadRequest("The Idempotency-Key must have 8 to 255 printable ASCII characters.")
-    return IdempotencyKey.of(
-        principal.person, key, request.method.encode(), request.path.encode(), request.get_data(cache=True)
-    )
+    said_with = (request.method.encode(), request.path.encode(), request.get_data(cache=True))
+    return IdempotencyKey.of(principal.person, key, *said_with, secret=_own_key())
 
 
 def _negotiated(*, table: bool, media: str | None = None) -> str:
@@ -484,19 +483,23 @@ def _position_of(said: str, position: int) -> int:
 def _opened(cursor: str) -> tuple[int | None, tuple[Any, ...]]:
     try:
         sealed = base64.urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4))
-        pinned, after = orjson.loads(_cursor_key().open(sealed, request.path.encode()))
+        pinned, after = orjson.loads(_own_key().open(sealed, request.path.encode()))
     except (Damaged, ValueError):
         raise BadRequest("This cursor is not one of this list's; begin again without it.", field="cursor") from None
     return pinned, tuple(after)
 
 
 def _closed(pinned: int | None, after: tuple[Any, ...]) -> str:
-    sealed = _cursor_key().seal(_json([pinned, list(after)]), request.path.encode())
+    sealed = _own_key().seal(_json([pinned, list(after)]), request.path.encode())
     return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
 
 
-def _cursor_key() -> Key:
-    """Return the key of cursors: nobody can make one up, so a list may trust the kinds of its parts."""
+def _own_key() -> Key:
+    """Return the institution's key.
+
+    It seals cursors: nobody can make one up, so a list may trust the kinds of its parts. And it makes the fingerprints
+    of requests, from which nobody else can tell what was in them.
+    """
     here = office()
     return here.keys.of_many([here.institution], create=True)[here.institution]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 import sqlite3
 import threading
@@ -69,6 +70,7 @@ class Key:
     id: UUID
     owner: UUID
     _cipher: AESGCM = field(repr=False)
+    _tagger: bytes = field(repr=False)
 
     def seal(self, plain: bytes, context: bytes) -> bytes:
         """Return nonce and ciphertext; `context` must be said again to open it."""
@@ -82,6 +84,14 @@ class Key:
         except (InvalidTag, ValueError) as error:
             # The library's error says nothing, and its arguments must not reach a log.
             raise Damaged("What was sealed does not open under its own key.") from error
+
+    def tag(self, *parts: bytes, context: bytes) -> str:
+        """Return the HMAC-SHA-256 of these parts, in hex: the same for the same parts and context.
+
+        Nobody can tell from it what the parts were by trying what they may be, unless they have this key.
+        """
+        said = b"".join(len(part).to_bytes(8, "big") + part for part in (context, *parts))
+        return hmac.digest(self._tagger, said, "sha256").hex()
 
 
 class Remembered(Generic[K, V]):
@@ -227,4 +237,5 @@ class Keys:
 
 
 def _key(row: Row[tuple[UUID, UUID, bytes, int]]) -> Key:
-    return Key(row.id, row.owner, AESGCM(row.secret))
+    # One secret is not used for two ciphers.
+    return Key(row.id, row.owner, AESGCM(row.secret), hmac.digest(row.secret, b"tag/v1", "sha256"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,6 +26,7 @@ from eventsourcing.utils import Environment
 
 from domain.aggregate import Aggregate
 from provider.durable import make_private
+from provider.keys import Key
 from provider.locks import Turn
 from provider.mapper import EventMapper, request
 
@@ -53,12 +53,12 @@ class IdempotencyKey:
     fingerprint: str
 
     @classmethod
-    def of(cls, principal: UUID, key: str, *request: bytes) -> IdempotencyKey:
-        """Return the key with the SHA-256 of the parts of its request (method, path, body)."""
-        digest = hashlib.sha256()
-        for part in request:
-            digest.update(len(part).to_bytes(8, "big") + part)
-        return cls(principal, key, digest.hexdigest())
+    def of(cls, principal: UUID, key: str, *request: bytes, secret: Key) -> IdempotencyKey:
+        """Return the key with the fingerprint of its request (method, path, body), made with a secret.
+
+        A plain hash of a request that holds names would be as good as the names: they can be tried.
+        """
+        return cls(principal, key, secret.tag(*request, context=b"idempotency/v1"))
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -10,9 +11,13 @@ from flask import Flask
 
 from api.document import document
 from api.kit import cell, json_answer, receipt
-from provider.log import Receipt
+from provider.bootstrap import bootstrap
+from provider.log import IdempotencyKey, Receipt
 from provider.mapper import StoredUUID
+from provider.office import Office
+from provider.settings import Settings
 from tests.conftest import Caller
+from tests.idempotency import key_of
 
 ID = "2f1f5a0e-6d1c-4a3e-9c57-0f7d1b0c9a11"
 
@@ -41,3 +46,27 @@ def test_an_answer_that_is_tagged_with_a_version_never_says_that_nothing_changed
         tag = registrar_caller.get(path).headers["ETag"]
         assert registrar_caller.get(path, headers={"If-None-Match": tag}).status_code == status
         assert ("304" in paths[described]["get"]["responses"]) == (status == 304)
+
+
+def test_what_a_keyed_request_said_can_be_told_from_its_fingerprint_by_nobody_else(
+    registrar_caller: Caller, office: Office, settings: Settings
+) -> None:
+    registrar_caller.client.post(
+        "/v1/people",
+        data=b'{"given":"Grete"}',
+        headers={"Authorization": f"Bearer {registrar_caller.token}", "Idempotency-Key": "key-of-grete"},
+        content_type="application/json",
+    )
+    with office.log.entries.datastore.transaction(commit=False) as found:
+        found.execute("SELECT fingerprint FROM idempotency WHERE key = 'key-of-grete'")
+        fingerprint = found.fetchone()["fingerprint"]
+    request = (b"POST", b"/v1/people", b'{"given":"Grete"}')
+    guess = b"".join(len(part).to_bytes(8, "big") + part for part in request)
+    for digest in (sha256(guess), sha256(b"".join(request)), sha256(request[2])):
+        assert fingerprint != digest.hexdigest()
+    assert fingerprint != key_of(UUID(ID), "key-of-grete", *request).fingerprint
+    again = bootstrap(settings)
+    mine = again.keys.of(again.institution)
+    assert mine is not None
+    assert fingerprint == IdempotencyKey.of(UUID(ID), "key-of-grete", *request, secret=mine).fingerprint
+    again.close()

@@ -13,11 +13,12 @@ from domain.access import Role, RoleHeld, RoleNotHeld, TokenAlreadyRevoked, Toke
 from projections import access as view
 from provider.commands import access
 from provider.commands.access import LastAdmin
-from provider.log import IdempotencyKey, NotFound
+from provider.log import NotFound
 from provider.office import Office
 from provider.token import digest, looks_like_a_token
 from provider.work import Act, Stale
 from tests.conftest import Clock
+from tests.idempotency import key_of
 
 Acting = Callable[..., Act]
 
@@ -86,7 +87,7 @@ def test_a_token_can_not_expire_before_it_is_issued(office: Office, act: Acting,
 
 
 def test_the_same_key_issues_one_token_and_shows_it_once(office: Office, act: Acting, admin: UUID) -> None:
-    key = IdempotencyKey.of(admin, "key-of-mine", b"body")
+    key = key_of(admin, "key-of-mine", b"body")
     first, token = access.issue_token(office, act(key=key), person=admin, roles=[Role.ADMIN])
     again, nothing = access.issue_token(office, act(key=key), person=admin, roles=[Role.ADMIN])
     assert token is not None

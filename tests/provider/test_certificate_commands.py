@@ -36,7 +36,7 @@ from provider.commands.certificates import (
     NotOfThisCourse,
 )
 from provider.commands.discrepancies import MovedFurther
-from provider.log import IdempotencyKey, KeyReused, NotFound
+from provider.log import KeyReused, NotFound
 from provider.office import Office
 from provider.settings import Settings as OfficeSettings
 from provider.work import Act, Stale
@@ -44,6 +44,7 @@ from tests.academy import FIRST, Academy, half_days
 from tests.classroom import Classroom
 from tests.conftest import Clock
 from tests.graduates import ADA, BOB, CY, Graduates
+from tests.idempotency import key_of
 
 Acting = Callable[..., Act]
 
@@ -160,14 +161,14 @@ def test_a_learner_in_no_register_is_named_and_the_others_can_be_issued(
 def test_the_same_key_answers_the_same_and_another_request_under_it_is_refused(
     office: Office, act: Acting, graduates: Graduates, admin: UUID
 ) -> None:
-    key = IdempotencyKey.of(admin, "issue-all-1", b"POST", b"/issue", b"{}")
+    key = key_of(admin, "issue-all-1", b"POST", b"/issue", b"{}")
     first = certificates.issue(office, act(key=key), course=graduates.course)
     after = office.log.position()
     again = certificates.issue(office, act(key=key), course=graduates.course)
     assert (again.ids, again.position, again.replayed) == (first.ids, first.position, True)
     assert office.log.position() == after
     with pytest.raises(KeyReused):
-        other = IdempotencyKey.of(admin, "issue-all-1", b"POST", b"/issue", b'{"enrolments":[]}')
+        other = key_of(admin, "issue-all-1", b"POST", b"/issue", b'{"enrolments":[]}')
         certificates.issue(office, act(key=other), course=graduates.course)
 
 

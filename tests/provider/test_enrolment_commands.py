@@ -34,10 +34,11 @@ from domain.register import AttendanceRegister, Marker, MarkRequest, Status
 from projections import directory, roster
 from provider.commands import courses, enrolments, people
 from provider.commands.enrolments import IdNotRandom, IdTaken, NotMarkedThere
-from provider.log import IdempotencyKey, NotFound
+from provider.log import NotFound
 from provider.office import Office
 from provider.work import Act, Receipt, Stale
 from tests.academy import Academy
+from tests.idempotency import key_of
 
 Acting = Callable[..., Act]
 
@@ -227,7 +228,7 @@ def test_a_record_that_was_merged_is_not_enrolled(
 
 
 def test_the_same_key_enrols_once(office: Office, act: Acting, desk: Desk, admin: UUID) -> None:
-    key = IdempotencyKey.of(admin, "one-and-only", b"body")
+    key = key_of(admin, "one-and-only", b"body")
     first = enrolments.request(office, act(key=key), course=desk.course, given="Ada")
     second = enrolments.request(office, act(key=key), course=desk.course, given="Ada")
     assert (second.id, second.ids, second.outcome, second.replayed) == (first.id, first.ids, "confirmed", True)

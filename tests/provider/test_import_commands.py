@@ -19,10 +19,11 @@ from provider.attendee_file import EmptyFile, FileTooLarge, NotCsv
 from provider.attendee_plan import About
 from provider.commands import courses, enrolments, imports, people
 from provider.commands.imports import MOST_ROWS, CourseNotOpen, PersonTwice, PlanMoved, TooManyRows, Unanswered
-from provider.log import IdempotencyKey, KeyReused, NotFound
+from provider.log import KeyReused, NotFound
 from provider.office import Office
 from tests.academy import Academy, Acting
 from tests.conftest import Clock
+from tests.idempotency import key_of
 from tests.ticket_shop import Counter, about, asked, report, steps, ticket
 
 SAMPLE = Path(attendee_file.__file__).parent / "samples" / "eventbrite-cspo.csv"
@@ -275,14 +276,14 @@ def test_more_rows_than_any_course_has_are_refused(office: Office, act: Acting, 
 
 
 def test_the_same_key_gets_the_same_receipt_and_nothing_twice(counter: Counter) -> None:
-    key = IdempotencyKey.of(uuid4(), "import-of-today", b"body")
+    key = key_of(uuid4(), "import-of-today", b"body")
     looked = counter.look(ADA)
     receipt = counter.confirm(looked, key=key)
     again = counter.confirm(looked, key=key)
     assert again.replayed
     assert (again.ids, again.position, again.version) == (receipt.ids, receipt.position, receipt.version)
     with pytest.raises(KeyReused):
-        counter.confirm(looked, key=IdempotencyKey.of(key.principal, key.key, b"other"))
+        counter.confirm(looked, key=key_of(key.principal, key.key, b"other"))
     with pytest.raises(NotFound):
         counter.confirm(looked)
     assert len(counter.enrolments()) == 1
@@ -290,7 +291,7 @@ def test_the_same_key_gets_the_same_receipt_and_nothing_twice(counter: Counter) 
 
 def test_the_same_key_gets_the_same_receipt_also_where_nothing_was_to_be_done(counter: Counter) -> None:
     counter.bring(ADA)
-    key = IdempotencyKey.of(uuid4(), "import-of-today", b"body")
+    key = key_of(uuid4(), "import-of-today", b"body")
     looked = counter.look(ADA)
     receipt = counter.confirm(looked, key=key)
     again = counter.confirm(looked, key=key)

@@ -11,9 +11,10 @@ import pytest
 from domain.person import NamesMoved, NothingChanged, Person, PersonUnnamed, Witness
 from projections import directory
 from provider.commands import people
-from provider.log import IdempotencyKey, KeyReused, NotFound
+from provider.log import KeyReused, NotFound
 from provider.office import Office
 from provider.work import Act, Stale
+from tests.idempotency import key_of
 
 Acting = Callable[..., Act]
 
@@ -63,12 +64,12 @@ def test_two_people_of_one_name_and_one_mailbox_stay_two(office: Office, act: Ac
 
 
 def test_the_same_key_registers_once(office: Office, act: Acting) -> None:
-    key = IdempotencyKey.of(uuid4(), "key-of-mine", b"body")
+    key = key_of(uuid4(), "key-of-mine", b"body")
     first = people.register(office, act(key=key), given="Ann")
     again = people.register(office, act(key=key), given="Ann")
     assert (again.id, again.position, again.replayed) == (first.id, first.position, True)
     with pytest.raises(KeyReused):
-        people.register(office, act(key=IdempotencyKey.of(key.principal, key.key, b"other")), given="Bob")
+        people.register(office, act(key=key_of(key.principal, key.key, b"other")), given="Bob")
 
 
 def test_a_correction_replaces_all_names_and_keeps_the_handles_of_those_that_stay(

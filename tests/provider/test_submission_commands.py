@@ -52,12 +52,13 @@ from provider.commands.submissions import (
     SaidOutcome,
     ValuesErased,
 )
-from provider.log import IdempotencyKey, KeyReused, NotFound
+from provider.log import KeyReused, NotFound
 from provider.office import Office
 from provider.settings import Settings
 from provider.work import Act, Stale
 from tests.conftest import Clock
 from tests.graduates import ADA, BOB, CY, DUE, Graduates, prepared
+from tests.idempotency import key_of
 
 Acting = Callable[..., Act]
 Class = Callable[..., Graduates]
@@ -195,11 +196,11 @@ def test_there_is_one_submission_for_a_course(graduates: Class) -> None:
 
 def test_the_same_key_drafts_once(graduates: Class) -> None:
     sent = graduates(ADA)
-    key = IdempotencyKey.of(uuid4(), "key-of-mine", b"body")
+    key = key_of(uuid4(), "key-of-mine", b"body")
     first, again = sent.draft(act={"key": key}), sent.draft(act={"key": key})
     assert (again.id, again.position, again.replayed) == (first.id, first.position, True)
     with pytest.raises(KeyReused):
-        sent.draft(act={"key": IdempotencyKey.of(key.principal, key.key, b"other")})
+        sent.draft(act={"key": key_of(key.principal, key.key, b"other")})
 
 
 def test_a_few_can_be_drafted_and_the_others_later(graduates: Class) -> None:

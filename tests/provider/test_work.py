@@ -17,6 +17,7 @@ from provider.office import Office
 from provider.settings import Settings
 from provider.work import ATTEMPTS, Act, Busy, Receipt, Stale, Work, command
 from tests.conftest import Clock
+from tests.idempotency import key_of
 from tests.provider.things import NOW, SOMEBODY, Thing, counting, things
 
 Between = Callable[[int], None]
@@ -28,9 +29,9 @@ class Unwilling(Refused):
 
 
 @pytest.fixture
-def office(settings: Settings, clock: Clock) -> Iterator[Office]:
+def office(unused: Settings, clock: Clock) -> Iterator[Office]:
     """A back office of things, in which nothing has happened."""
-    office = Office(settings, (counting,), clock)
+    office = Office(unused, (counting,), clock)
     yield office
     office.close()
 
@@ -45,7 +46,7 @@ def act(key: IdempotencyKey | None = None, version: int | None = None) -> Act:
 
 
 def key(*request: bytes) -> IdempotencyKey:
-    return IdempotencyKey.of(SOMEBODY, "the very same key", *request)
+    return key_of(SOMEBODY, "the very same key", *request)
 
 
 @command
@@ -214,7 +215,7 @@ def test_a_key_with_another_request_is_refused_before_any_work(office: Office, t
 
 def test_the_same_key_is_another_one_for_somebody_else(office: Office, thing: UUID) -> None:
     Going()(office, act(key=key(b"go")), thing)
-    theirs = IdempotencyKey.of(uuid4(), "the very same key", b"go")
+    theirs = key_of(uuid4(), "the very same key", b"go")
     assert not Going()(office, act(key=theirs), thing).replayed
     assert steps(office) == [1, 2]
 
