@@ -12,7 +12,8 @@ from domain.credential import CredentialPolicy, policy_named, policy_on
 from domain.enrolment import Enrolment
 from domain.enrolment import Stage as EnrolmentStage
 from domain.institution import Institution
-from domain.refusal import Invalid
+from domain.refusal import Invalid, Refused
+from domain.register import AttendanceRegister
 from domain.schedule import Caution, Session, SessionPlan, first_date, from_local, numbered, zone_named
 from domain.trainer import NotAuthorised, Trainer
 from projections import completion, directory, discrepancies, submission
@@ -32,6 +33,10 @@ class NumbersTooEarly(Invalid):
 
 class HeldInFuture(Invalid):
     """A session can't be recorded as held before it is over."""
+
+
+class SessionSealed(Refused):
+    """The register of the session is sealed: it took place when it did."""
 
 
 @dataclass(frozen=True)
@@ -150,9 +155,12 @@ def reschedule(
     """Plan all sessions anew; its trainers are booked anew.
 
     A session with its number moves, one without is new, one that is not named is dropped. Those that were held stay.
+
+    :raises SessionSealed: one whose register is sealed would move or be dropped.
     """
     with work.alone(f"course/{course}"):
         planned = work.addressed(Course, course)
+        before = dict(planned.planned)
         wanted = _planned(work, sessions)
         cautions = planned.reschedule(
             sessions=wanted,
@@ -161,6 +169,9 @@ def reschedule(
             note=work.note(note),
             **work.by,
         )
+        now = {number: (session.starts, session.ends) for number, session in planned.planned.items()}
+        moved = (number for number, was in before.items() if now.get(number) != (was.starts, was.ends))
+        _must_not_be_sealed(work, course, moved)
         return _record_schedule(work, planned, cautions)
 
 
@@ -362,6 +373,7 @@ def cancel_session(work: Work, *, course: UUID, session: int, reason: str, note:
         shortened = work.addressed(Course, course)
         _session_of(shortened, session)
         shortened.cancel_session(session=session, reason=reason, note=work.note(note), **work.by)
+        _must_not_be_sealed(work, course, [session])
         return work.record(shortened, *_booked(work, shortened))
 
 
@@ -529,3 +541,13 @@ def _book(work: Work, course: Course, person: UUID, trainer: Trainer, reason: st
             return
     if course.id in trainer.bookings:
         trainer.release(course=course.id, reason=reason, **work.by)
+
+
+def _must_not_be_sealed(work: Work, course: UUID, sessions: Iterable[int]) -> None:
+    for session in sessions:
+        register = work.find(AttendanceRegister, AttendanceRegister.create_id(course, session))
+        if register is not None and register.sealed_version:
+            raise SessionSealed(
+                f"The register of session {session} is sealed, so it took place then. Record it as held, and leave it "
+                "where it is."
+            )

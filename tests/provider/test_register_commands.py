@@ -34,6 +34,7 @@ from domain.register import (
 )
 from domain.trainer import Authority
 from provider.commands import courses, enrolments, registers, trainers
+from provider.commands.courses import LocalSession, SessionSealed
 from provider.commands.registers import SessionDropped
 from provider.log import NotFound
 from provider.office import Office
@@ -440,3 +441,17 @@ def test_a_session_that_moves_is_marked_at_its_new_time(room: Classroom, act: Ac
     assert result.code == "too_early"
     room.clock.set(room.starts(1) + timedelta(minutes=5))
     assert room.outcomes(room.said("Ada")) == ["applied"]
+
+
+def test_a_session_stays_where_its_register_was_sealed(room: Classroom, office: Office, act: Acting) -> None:
+    room.all_present()
+    room.seal()
+    before = office.log.position()
+    moved = [LocalSession(day=date(2026, 7, 1), start="09:00", end="17:00", number=1)]
+    for sessions in (moved, half_days(date(2026, 7, 1), date(2026, 7, 2))):
+        with pytest.raises(SessionSealed, match="session 1"):
+            courses.reschedule(office, act(), course=room.course, sessions=sessions, reason="moved")
+    with pytest.raises(SessionSealed):
+        courses.cancel_session(office, act(), course=room.course, session=1, reason="moved")
+    assert office.log.position() == before
+    courses.cancel_session(office, act(), course=room.course, session=4, reason="ill")
