@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
@@ -18,6 +24,23 @@ from provider.settings import Settings
 from provider.work import Act
 
 START = datetime(2026, 5, 4, 6, 0, tzinfo=UTC)
+MEMORY = Path("/dev/shm")
+ENOUGH = 1024**3
+"""Bytes that must be free in memory for the files of the tests to go there; a run takes less than a tenth of it."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep temporary files in memory where that can be, for the databases write through to the disk at each commit.
+
+    Whoever says where they shall go, by --basetemp or TMPDIR, has them there.
+    """
+    if config.option.basetemp or os.environ.get("TMPDIR"):
+        return
+    if os.access(MEMORY, os.W_OK | os.X_OK) and shutil.disk_usage(MEMORY).free > ENOUGH:
+        # Also for the programs that the tests start.
+        os.environ["TMPDIR"] = str(MEMORY)
+        tempfile.tempdir = None
 
 
 class Clock:
@@ -46,30 +69,76 @@ def settings(tmp_path: Path) -> Settings:
     return Settings.read({"PROVIDER_DATA": str(tmp_path / "data")})
 
 
-@pytest.fixture
-def empty_office(settings: Settings, clock: Clock) -> Iterator[Office]:
-    """A back office in which nothing has happened."""
-    from provider.bootstrap import bootstrap
+@dataclass(frozen=True)
+class Templates:
+    """Data directories to be copied for a test: to make their tables takes ten times as long.
 
-    office = bootstrap(settings, clock)
-    yield office
-    office.close()
+    In one nothing has happened; in the other an institution was founded at START, by `admin`, who has `token`.
+    """
+
+    empty: Path
+    founded: Path
+    admin: UUID
+    token: str
 
 
-@pytest.fixture
-def founded(empty_office: Office) -> tuple[Office, UUID, str]:
-    """A back office with an institution and its first administrator: the office, that person, their token."""
+def _found(office: Office) -> tuple[UUID, str]:
     from provider.commands import institution
 
     receipt, token = institution.found(
-        empty_office,
+        office,
         name="Agile Academy Zürich",
         zone="Europe/Zurich",
         given="Ada",
         family="Admin",
         email="ada@academy.example",
     )
-    return empty_office, UUID(receipt.ids[0]), token
+    return UUID(receipt.ids[0]), token
+
+
+@pytest.fixture(scope="session")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Templates:
+    from provider.bootstrap import bootstrap
+
+    root = tmp_path_factory.mktemp("templates")
+    empty, founded = root / "empty", root / "founded"
+    bootstrap(Settings.read({"PROVIDER_DATA": str(empty)}), Clock()).close()
+    shutil.copytree(empty, founded)
+    office = bootstrap(Settings.read({"PROVIDER_DATA": str(founded)}), Clock())
+    admin, token = _found(office)
+    office.close()
+    return Templates(empty, founded, admin, token)
+
+
+@pytest.fixture
+def unused(templates: Templates, settings: Settings) -> Settings:
+    """Settings with a data directory that has the durable tables, and no log and no views yet."""
+    shutil.copytree(templates.empty, settings.data, ignore=shutil.ignore_patterns("events.*", "views.*"))
+    return settings
+
+
+@pytest.fixture
+def empty_office(templates: Templates, settings: Settings, clock: Clock) -> Iterator[Office]:
+    """A back office in which nothing has happened."""
+    from provider.bootstrap import bootstrap
+
+    shutil.copytree(templates.empty, settings.data)
+    office = bootstrap(settings, clock)
+    yield office
+    office.close()
+
+
+@pytest.fixture
+def founded(templates: Templates, settings: Settings, clock: Clock) -> Iterator[tuple[Office, UUID, str]]:
+    """A back office with an institution and its first administrator: the office, that person, their token."""
+    from provider.bootstrap import bootstrap
+
+    # A test that moved the clock before the founding wants it founded then.
+    ready = clock() == START
+    shutil.copytree(templates.founded if ready else templates.empty, settings.data)
+    office = bootstrap(settings, clock)
+    yield office, *((templates.admin, templates.token) if ready else _found(office))
+    office.close()
 
 
 @pytest.fixture
@@ -121,13 +190,29 @@ def token_of(office: Office, act: Callable[..., Act]) -> Callable[..., str]:
     return issue
 
 
-@pytest.fixture
-def app(office: Office) -> Flask:
+@lru_cache(maxsize=1)
+def _made_app() -> Flask:
     from api.app import create_app
 
-    app = create_app(office)
+    app = create_app(cast(Office, None))
     app.testing = True
     return app
+
+
+def app_of(office: Office | None) -> Flask:
+    """Return an app that serves an office, as `create_app` makes it, which takes a third of a second, once.
+
+    The routes are those of all apps; the settings, and all that is kept beside the office, are its own.
+    """
+    app = copy.copy(_made_app())
+    app.config = copy.copy(app.config)
+    app.extensions = {**app.extensions, "office": office}
+    return app
+
+
+@pytest.fixture
+def app(office: Office) -> Flask:
+    return app_of(office)
 
 
 class Caller:

@@ -21,7 +21,6 @@ from uuid import UUID, uuid4
 import pytest
 
 import domain
-from api.app import create_app
 from domain.access import Role
 from domain.aggregate import Aggregate
 from domain.private import Private
@@ -33,7 +32,7 @@ from provider.server import JsonLines
 from provider.settings import Settings
 from provider.work import Act
 from tests.academy import half_days
-from tests.conftest import Caller, Clock
+from tests.conftest import Caller, Clock, app_of
 from tests.graduates import Graduates
 
 LEARNERS = [
@@ -81,8 +80,7 @@ class Busy:
         for role in everything:
             access.grant(office, act(), person=lead, role=role)
         issued, token = access.issue_token(office, act(), person=lead, roles=everything, label="Ursula's old laptop")
-        app = create_app(office)
-        app.testing = True
+        app = app_of(office)
         app.config["PROPAGATE_EXCEPTIONS"] = False
         self.token = issued.ids[0]
         self.caller = Caller(app.test_client(), token)

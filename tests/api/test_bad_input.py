@@ -10,14 +10,14 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, cast
+from typing import Any
 from uuid import uuid4
 
 import orjson
 import pytest
 from flask import Flask
 
-from api.app import BODY_LIMIT, create_app
+from api.app import BODY_LIMIT
 from api.document import document
 from domain.access import Role
 from provider.commands import access, certificates, enrolments
@@ -25,10 +25,10 @@ from provider.office import Office
 from provider.settings import Settings
 from provider.work import Act
 from tests.academy import Academy, half_days
-from tests.conftest import Caller, Clock
+from tests.conftest import Caller, Clock, app_of
 from tests.graduates import Graduates, prepared
 
-DOCUMENT = document(create_app(cast(Office, None)))
+DOCUMENT = document(app_of(None))
 
 
 @dataclass(frozen=True)
@@ -187,8 +187,7 @@ class Lab:
         class_.rename("Cy", "Cy", "Twombly the Younger")
         class_.draft()
         clock.move(hours=1)
-        self.app: Flask = create_app(office)
-        self.app.testing = True
+        self.app: Flask = app_of(office)
         self.app.config["PROPAGATE_EXCEPTIONS"] = False
         self.caller = Caller(self.app.test_client(), token)
         self.token = token

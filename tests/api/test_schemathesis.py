@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -30,16 +30,14 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from api.app import create_app
 from api.document import document
 from domain.access import Role
 from provider.bootstrap import bootstrap
 from provider.commands import access, certificates, enrolments, institution
-from provider.office import Office
 from provider.settings import Settings
 from provider.work import Act
 from tests.academy import half_days
-from tests.conftest import Clock
+from tests.conftest import Clock, app_of
 from tests.graduates import ADA, BOB, CY, Graduates
 
 CHECKS = [
@@ -106,7 +104,7 @@ SENSIBLE: dict[str, list[Any]] = {
 
 def labels() -> list[str]:
     """Return all operations of the document, without an office behind it."""
-    schema = schemathesis.openapi.from_dict(document(create_app(cast(Office, None))))
+    schema = schemathesis.openapi.from_dict(document(app_of(None)))
     return [found.ok().label for found in schema.get_all_operations()]
 
 
@@ -174,8 +172,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     class_.send(room.lead)
     class_.rename("Ada", "Ada", "King")
     clock.move(hours=1)
-    app = create_app(office)
-    app.testing = True
+    app = app_of(office)
     app.config["PROPAGATE_EXCEPTIONS"] = False
     extensions = dict(app.extensions)
     discrepancy = app.test_client().get("/v1/discrepancies", headers={"Authorization": f"Bearer {token}"}).json[0]

@@ -21,8 +21,8 @@ BY: dict[str, Any] = {"by": uuid4(), "at": START}
 
 
 @pytest.fixture
-def shelf(settings: Settings) -> Iterator[Office]:
-    office = Office(settings, (projection, history))
+def shelf(unused: Settings) -> Iterator[Office]:
+    office = Office(unused, (projection, history))
     yield office
     office.close()
 

@@ -29,8 +29,8 @@ CSPO = next(each for each in CATALOGUE if each.credential == "SA/CSPO")
 
 
 @pytest.fixture
-def shelf(settings: OfficeSettings) -> Iterator[Office]:
-    office = Office(settings, (projection, history))
+def shelf(unused: OfficeSettings) -> Iterator[Office]:
+    office = Office(unused, (projection, history))
     yield office
     office.close()
 

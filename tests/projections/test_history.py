@@ -34,8 +34,8 @@ BY: dict[str, Any] = {"by": RITA, "at": NOW}
 
 
 @pytest.fixture
-def shelf(settings: Settings) -> Iterator[Office]:
-    office = Office(settings, (history,))
+def shelf(unused: Settings) -> Iterator[Office]:
+    office = Office(unused, (history,))
     yield office
     assert office.views.verify() == []
     office.close()

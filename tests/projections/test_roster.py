@@ -35,8 +35,8 @@ ENDS = STARTS + timedelta(hours=4)
 
 
 @pytest.fixture
-def shelf(settings: Settings) -> Iterator[Office]:
-    office = Office(settings, (projection,))
+def shelf(unused: Settings) -> Iterator[Office]:
+    office = Office(unused, (projection,))
     yield office
     assert office.views.verify() == []
     office.close()

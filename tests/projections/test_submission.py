@@ -45,8 +45,8 @@ Saved = Callable[..., int]
 
 
 @pytest.fixture
-def shelf(settings: OfficeSettings) -> Iterator[Office]:
-    office = Office(settings, (directory, courses, roster, projection, discrepancies, history))
+def shelf(unused: OfficeSettings) -> Iterator[Office]:
+    office = Office(unused, (directory, courses, roster, projection, discrepancies, history))
     yield office
     office.close()
 
