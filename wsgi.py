@@ -5,12 +5,14 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+from contextlib import suppress
 
 from flask import g, has_request_context
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from api.app import create_app
 from provider.bootstrap import bootstrap
+from provider.durable import JournalInUse
 from provider.settings import Settings
 
 
@@ -27,6 +29,9 @@ for handler in logging.getLogger().handlers:
 settings = Settings.read(os.environ)
 # gunicorn imports this in each worker, after the fork.
 office = bootstrap(settings)
+with suppress(JournalInUse):
+    # Files that expired while nobody was here; what can't be wiped now is found again by the next sweep.
+    office.desk.sweep()
 # Whoever closes a database last brings its journal home.
 atexit.register(office.close)
 app = create_app(office)

@@ -9,7 +9,7 @@ from importlib import import_module
 
 import click
 
-COMMANDS = ("init", "serve", "demo", "config", "token", "course", "import_", "history", "views")
+COMMANDS = ("init", "serve", "demo", "config", "token", "course", "import_", "history", "views", "sweep")
 """The modules of `provider/cli` in the order in which somebody meets them; each has its `command`."""
 
 DONE, REFUSED, USAGE, CONFLICT, UNAVAILABLE, INTERRUPTED = 0, 1, 2, 3, 4, 130
@@ -90,6 +90,7 @@ def explained(error: Exception) -> tuple[int, str]:
     from provider.mapper import UnknownEvent
     from provider.office import NotFounded
     from provider.settings import SettingsError
+    from provider.vault import NothingInUse
     from provider.views import Broken
     from provider.work import Busy, Stale
 
@@ -100,7 +101,7 @@ def explained(error: Exception) -> tuple[int, str]:
         return CONFLICT, sentence
     if isinstance(error, (Refused, NotFound, NotFounded)):
         return REFUSED, sentence
-    if isinstance(error, (Busy, Broken, UnknownEvent, Damaged, JournalInUse)):
+    if isinstance(error, (Busy, Broken, UnknownEvent, Damaged, JournalInUse, NothingInUse)):
         return UNAVAILABLE, sentence
     if isinstance(error, (SQLAlchemyError, PersistenceError, Timeout)):
         cause = getattr(error, "orig", None) or error.__cause__ or error

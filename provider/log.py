@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,12 +26,18 @@ from eventsourcing.sqlite import (
 from eventsourcing.utils import Environment
 
 from domain.aggregate import Aggregate
+from domain.private import Private
 from provider.durable import make_private
 from provider.keys import Key
 from provider.locks import Turn
 from provider.mapper import EventMapper, request
 
 Kind = TypeVar("Kind", bound=Aggregate)
+
+PAGE = 5_000
+LIKE_A_HANDLE = re.compile(rb'"([A-Za-z0-9_-]{43})"')
+Progress = Callable[[int, int], None]
+"""Told how many events are done, of how many."""
 
 Entry = tuple[int, str, int, str, bytes]
 """Position, stream, version, topic and state of one recorded event."""
@@ -152,6 +159,24 @@ class EventLog(Application[UUID]):
         :raises KeyReused: when the key came with another request then.
         """
         return self.entries.answered(key)
+
+    def handles(self, progress: Progress | None = None) -> Iterator[Private]:
+        """Yield whatever may be the handle of a private value in any event, as far as the log goes by then.
+
+        Events are not read for it: what an event of another version of this program holds counts too, and a text that
+        only looks like a handle does no harm.
+        """
+        place, end = 0, self.position()
+        while place < end and (page := self.entries.page(place, PAGE)):
+            for *_, state in page:
+                for found in LIKE_A_HANDLE.findall(state):
+                    yield Private(found.decode())
+            place = page[-1][0]
+            end = max(end, place)
+            if progress is not None:
+                progress(place, end)
+            if place == end:
+                end = self.position()
 
     def position(self) -> int:
         """Return the position of the last event, 0 when there is none."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from provider.desk import Desk
 from provider.durable import open_engine, upgrade
 from provider.keys import Keys
 from provider.locks import Locks
-from provider.log import EventLog
+from provider.log import EventLog, Progress
 from provider.settings import Settings
 from provider.vault import Vault
 from provider.views import Views
@@ -20,8 +21,21 @@ from provider.views import Views
 Clock = Callable[[], datetime]
 
 
+KEPT = timedelta(days=1)
+"""For how long an answer to an idempotency key is kept, and a value in the vault that no event names."""
+
+
 class NotFounded(Exception):
     """The data directory holds no institution yet."""
+
+
+@dataclass(frozen=True)
+class Swept:
+    """How much a sweep has destroyed: staged files, answers to idempotency keys, values that no event names."""
+
+    files: int
+    answers: int
+    values: int
 
 
 def utc_now() -> datetime:
@@ -67,6 +81,21 @@ class Office:
         if not first:
             raise NotFounded("There is no institution here yet. Run `provider init` first.")
         return UUID(first[0][1])
+
+    def sweep(self, progress: Progress | None = None) -> Swept:
+        """Destroy what was only to be kept for a day, and say how much of it there was.
+
+        That are attendee files which nobody confirmed, answers to idempotency keys, and values in the vault which no
+        event names: those of commands that were refused. May be done while the office works, and again at any time.
+
+        :raises NothingInUse: the vault holds values, and the log names none; it is not the right log.
+        :raises JournalInUse: what was deleted still lies in a journal; do it again.
+        """
+        files = self.desk.sweep()
+        yesterday = (self.clock() - KEPT).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        answers = self.log.entries.forget_keys(yesterday)
+        values = self.vault.sweep(self.log.handles(progress), older_than=KEPT)
+        return Swept(files, answers, values)
 
     def close(self) -> None:
         """Let go of all files."""

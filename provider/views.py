@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from importlib import import_module
@@ -38,7 +38,7 @@ from projections.projection import Prepared, Projection
 from provider.durable import make_private
 from provider.fold import Fold
 from provider.locks import Turn
-from provider.log import EventLog
+from provider.log import EventLog, Progress
 
 LOGGER = logging.getLogger(__name__)
 PAGE = 1_000
@@ -51,9 +51,6 @@ WORTH_TWO = 50_000
 
 BESIDE = "__beside"
 """What the name of a table ends with while it is rebuilt beside the live one."""
-
-Progress = Callable[[int, int], None]
-"""Told how many events are done, of how many."""
 
 PLACES = MetaData()
 places = Table(

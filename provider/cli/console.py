@@ -14,9 +14,9 @@ import click
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from provider.log import Progress
     from provider.office import Office
     from provider.settings import Settings
-    from provider.views import Progress
     from provider.work import Act
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,12 +24,14 @@ import pytest
 from domain.access import Role
 from domain.worker import COMMAND_LINE
 from provider import __main__, attendee_file
+from provider.bootstrap import bootstrap
 from provider.cli import console
 from provider.cli.console import progress
 from provider.office import Office
 from provider.settings import Settings
 from provider.token import looks_like_a_token
 from tests.academy import Academy
+from tests.conftest import Clock
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 SAMPLE = Path(attendee_file.__file__).parent / "samples" / "eventbrite-cspo.csv"
@@ -659,6 +662,56 @@ def test_a_body_in_chunks_is_held_to_its_type_and_its_length(server: Server, run
     assert json.loads(server.get("/v1/institution", token)[2])["name"] == "Agile Academy Zürich"
     assert send([rename[:5], rename[5:]], **of_json) == (200, None)
     assert json.loads(server.get("/v1/institution", token)[2])["name"] == "Agile Academy Bern"
+
+
+def test_a_sweep_says_what_it_has_destroyed(run: Run, settings: Settings) -> None:
+    run("init", *FOUNDING)
+    long_ago = bootstrap(settings, Clock(datetime(2020, 1, 1, tzinfo=UTC)))
+    long_ago.desk.stage(course=UUID(NOBODY), content=b"First Name,Last Name")
+    orphan = long_ago.vault.seal(UUID(NOBODY), "a name that a rule refused")
+    long_ago.close()
+    said = run("sweep")
+
+    assert said.status == 0
+    assert said.out == (
+        "Destroyed 1 attendee files that nobody confirmed, 0 answers to idempotency keys, and 1 values that no event "
+        "names.\n"
+    )
+    assert "Looking for values in use: 100 %" in said.err
+    now = bootstrap(settings)
+    assert now.vault.open_one(orphan) is None
+    now.close()
+
+
+def test_a_sweep_by_the_wrong_log_destroys_no_value(run: Run, settings: Settings) -> None:
+    run("init", *FOUNDING)
+    long_ago = bootstrap(settings, Clock(datetime(2020, 1, 1, tzinfo=UTC)))
+    value = long_ago.vault.seal(UUID(NOBODY), "a name")
+    with long_ago.log.entries.datastore.transaction(commit=True) as written:
+        written.execute("DELETE FROM stored_events WHERE rowid > 1")
+    long_ago.close()
+    settings.store("views").unlink()
+    said = run("sweep")
+
+    assert (said.status, said.out) == (4, "")
+    assert "is it the right log?" in said.err
+    now = bootstrap(settings)
+    assert now.vault.open_one(value) == "a name"
+    now.close()
+
+
+def test_a_server_that_starts_destroys_the_files_that_have_expired(settings: Settings, tmp_path: Path) -> None:
+    long_ago = bootstrap(settings, Clock(datetime(2020, 1, 1, tzinfo=UTC)))
+    file = long_ago.desk.stage(course=UUID(NOBODY), content=b"First Name,Last Name")
+    assert long_ago.desk.staged(file.id) is not None
+    server = Server(settings.data, tmp_path / "server.log")
+    try:
+        server.wait()
+        assert server.get("/livez")[0] == 200
+    finally:
+        server.stop()
+    assert long_ago.desk.staged(file.id) is None
+    long_ago.close()
 
 
 def test_a_port_in_use_is_one_sentence(server: Server, run: Run) -> None:
