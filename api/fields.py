@@ -17,6 +17,10 @@ DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 """A day as it is written in RFC 3339. Python's own reading would also take the day of a week, such as 2026-W01-1."""
 
 
+BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Letters and symbols that are drawn as nothing."""
+
+
 def fit(text: str, *, lines: bool = False) -> None:
     """Refuse text with control characters, bidirectional overrides or halves of characters.
 
@@ -27,6 +31,13 @@ def fit(text: str, *, lines: bool = False) -> None:
             raise ValidationError("Must not hold characters that override the direction of text.")
         if unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp") and not (lines and sign in "\n\t"):
             raise ValidationError("Must not hold control characters.")
+        if "\U000e0000" <= sign <= "\U000e007f":
+            raise ValidationError("Must not hold invisible tag characters.")
+
+
+def seen(text: str) -> bool:
+    """Tell whether there is anything to be seen in a text."""
+    return any(unicodedata.category(sign)[0] not in "CZ" and sign not in BLANKS for sign in text)
 
 
 class Line(fields.String):
@@ -38,7 +49,7 @@ class Line(fields.String):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         text: str = super()._deserialize(value, attr, data, **kwargs)
         fit(text)
-        if not text.strip():
+        if not seen(text):
             raise ValidationError("Must not be empty.")
         return text.strip()
 
@@ -76,7 +87,14 @@ class Code(fields.String):
     """A short code, such as a reason: letters, digits, dot, dash and underscore, up to 60 characters."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(validate=validate.Regexp(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}\Z"), **kwargs)
+        super().__init__(
+            validate=validate.Regexp(
+                r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}\Z",
+                error="Must be a code of letters, digits, dots, dashes and underscores, without spaces. "
+                "Words belong into the note.",
+            ),
+            **kwargs,
+        )
 
 
 class Moment(fields.AwareDateTime):

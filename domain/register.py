@@ -806,7 +806,7 @@ class AttendanceRegister(Aggregate):
             return MarkResult(request.mark, Outcome.DUPLICATE)
         mark = arrival.recorded(request)
         if mark.person not in arrival.enrolled:
-            self._record(self.MarkSetAside, mark, at=mark.marked_at, on_behalf_of=on_behalf_of, reason="withdrawn")
+            self._record(self.MarkSetAside, mark, at=mark.marked_at, on_behalf_of=on_behalf_of, reason="no_seat")
             return MarkResult(mark.mark, Outcome.TASK)
         if self._sealed:
             self._request(mark, at=arrival.received_at, on_behalf_of=on_behalf_of, reason="late_mark", late=True)
@@ -912,7 +912,7 @@ class AttendanceRegister(Aggregate):
             register._live.setdefault(mark.person, []).append(mark)
 
     class MarkSetAside(_OfMark, Event):
-        """A mark of somebody who had withdrawn waits for the registrar."""
+        """A mark of somebody with an enrolment but no seat now, such as one who withdrew, waits for the registrar."""
 
         TOPIC = "register.mark_set_aside"
         reason: str

@@ -137,6 +137,21 @@ def readyz() -> Response:
     return json_answer({"status": "ready", "log": end, "views": reached})
 
 
+@undocumented("/metrics")
+def metrics() -> Response:
+    """Tell Prometheus how far log and views are. They are the institution's figures, whichever process is asked."""
+    end, reached = office().log.position(), office().views.position()
+    lines = (
+        "# HELP provider_log_position The position of the last recorded event.",
+        "# TYPE provider_log_position counter",
+        f"provider_log_position {end}",
+        "# HELP provider_views_lag_events Recorded events that are not in the views yet.",
+        "# TYPE provider_views_lag_events gauge",
+        f"provider_views_lag_events {max(0, end - reached)}",
+    )
+    return Response("\n".join(lines) + "\n", content_type="text/plain; version=0.0.4; charset=utf-8")
+
+
 @public("/problems", answer=ProblemKinds, page=True, problems=(406,))
 def kinds() -> Response:
     """List every problem that the API can answer with."""

@@ -12,12 +12,16 @@ from uuid import UUID
 from domain.course import Course
 from domain.institution import Act as Signed
 from domain.private import Private
-from domain.refusal import Refused
+from domain.refusal import Forbidden, Refused
 from domain.register import AttendanceRegister, Authority, Marker, MarkRequest, MarkResult
 from projections import directory
 from projections import registers as view
 from provider.office import Office
 from provider.work import Act, NotFound, Receipt, Stale, Work, command
+
+
+class CandidateSealsNot(Forbidden):
+    """A co-trainer who is still a candidate marks, and never makes a sealed version."""
 
 
 class SessionDropped(Refused):
@@ -233,10 +237,14 @@ def request_amendment(
 def approve_amendment(work: Work, *, course: UUID, session: int, number: int) -> Receipt:
     """Make a new sealed version in which the requested mark stands. The other id is that version.
 
+    :raises CandidateSealsNot: the actor is a candidate on the course.
     :raises NoSuchAmendment, AmendmentDecided, OwnAmendment, LeadMustAttest: as their names say.
     """
     with _alone(work, course, session) as stream:
         register = work.addressed(AttendanceRegister, stream)
+        half = view.half(work.read, course, session, work.act.by)
+        if half is not None and half.marker_at(work.act.at) is Marker.CANDIDATE:
+            raise CandidateSealsNot("A candidate marks, and never seals: another trainer or a registrar approves this.")
         solo = directory.settings(work.read).solo(Signed.AMENDMENT)
         register.approve_amendment(number=number, solo=solo, **work.by)
         return work.record(register, ids=[register.sealed_version])

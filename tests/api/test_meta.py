@@ -176,6 +176,13 @@ def test_it_is_alive_and_ready(client: FlaskClient, office: Office) -> None:
     assert client.get("/readyz").json == {"status": "ready", "log": end, "views": end}
 
 
+def test_metrics_tell_how_far_log_and_views_are(client: FlaskClient, office: Office) -> None:
+    answer = client.get("/metrics")
+    assert answer.mimetype == "text/plain"
+    assert f"provider_log_position {office.log.position()}\n" in answer.text
+    assert "provider_views_lag_events 0\n" in answer.text
+
+
 def test_views_that_stand_further_than_the_log_are_not_ready(
     client: FlaskClient, office: Office, settings: object
 ) -> None:

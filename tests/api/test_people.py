@@ -305,3 +305,15 @@ def test_a_list_that_has_not_changed_is_not_sent_again_until_somebody_is_erased(
     assert registrar_caller.get("/v1/people", headers={"If-None-Match": tag}).status_code == 304
     office.keys.forget(grace)
     assert registrar_caller.get("/v1/people", headers={"If-None-Match": tag}).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["\u200b", "\u3164", "\u2800 \u200d", "a\U000e0041"])
+def test_a_name_of_which_nothing_is_to_be_seen_is_refused(registrar_caller: Caller, name: str) -> None:
+    answer = registrar_caller.post("/v1/people", {"given": name})
+    assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, "#/given")
+
+
+def test_a_reason_in_words_is_told_to_be_a_note(registrar_caller: Caller, grace: UUID) -> None:
+    answer = registrar_caller.post(f"/v1/people/{grace}/name-corrections", {"given": "G", "reason": "a typing error"})
+    assert answer.status_code == 422
+    assert "the note" in answer.json["errors"][0]["detail"]

@@ -616,7 +616,7 @@ def test_a_batch_of_nothing_is_answered_with_nothing():
 
 def test_a_withdrawn_learners_mark_waits_for_the_registrar():
     scenario = given(opened).when(AttendanceRegister.mark, **sending(said(1, CYD)))
-    scenario.then(AttendanceRegister.MarkSetAside, person=CYD, mark=said(1).mark, by=LEAD, reason="withdrawn")
+    scenario.then(AttendanceRegister.MarkSetAside, person=CYD, mark=said(1).mark, by=LEAD, reason="no_seat")
     assert [mark.mark for mark in scenario.aggregate.set_aside] == [said(1).mark]
     assert scenario.aggregate.mark_of(CYD) is None
     assert outcomes(scenario) == ["task"]

@@ -193,6 +193,16 @@ class TestMarks:
         assert office.views.verify() == []
 
 
+def test_a_candidate_approves_no_amendment(room: Classroom) -> None:
+    candidate = room.academy.trainer("Cora", Authority.CANDIDATE)
+    room.academy.assign(room.course, candidate, Role.CO_TRAINER)
+    room.mark(*(room.said(name) for name in room.people))
+    room.seal()
+    amend(room, "Ada", "absent")
+    with pytest.raises(registers.CandidateSealsNot):
+        registers.approve_amendment(room.office, room.act(by=candidate), course=room.course, session=1, number=1)
+
+
 class TestAuthority:
     def authority(self, room: Classroom, by: UUID, **said: Any) -> str | None:
         """Return as what somebody's mark was recorded, or why it was not."""
