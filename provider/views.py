@@ -109,7 +109,7 @@ class Views:
         @event.listens_for(engine, "begin")
         def begin(connection: Connection) -> None:
             mode = "IMMEDIATE" if connection.get_execution_options().get("writes") else "DEFERRED"
-            connection.exec_driver_sql(f"BEGIN {mode}")
+            connection.connection.cursor().execute(f"BEGIN {mode}")
 
         return engine
 
@@ -387,7 +387,7 @@ class Views:
         connection.execute(places.insert().values(name=projection.name, version=projection.version, position=0))
 
     def _move(self, connection: Connection, to: int) -> None:
-        connection.exec_driver_sql(f"UPDATE places SET position = {int(to)} WHERE name = '{ALL}'")
+        connection.connection.cursor().execute(f"UPDATE places SET position = {int(to)} WHERE name = '{ALL}'")
 
     def close(self) -> None:
         for connection in self._lent:
