@@ -158,9 +158,15 @@ class Uid(fields.UUID):
 
 
 class Body(ma.Schema):
-    """What a command is told. `at` is when it happened, where that is not now; unknown members are refused."""
+    """What a command is told, beside when it happened and for whom. Unknown members are refused."""
 
     at = Moment(metadata={"description": "When it happened, where that is not now. Never in the future."})
+    on_behalf_of = Uid(
+        metadata={
+            "description": "For whom a registrar or an administrator does it: a person, such as the trainer whose "
+            "paper sheet they enter. It gives nobody's authority to them."
+        }
+    )
 
 
 class WithReason(Body):

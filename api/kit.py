@@ -24,7 +24,17 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from api import auth
 from api.fields import Answer, Body, Moment, ReceiptAnswer, Whole
 from api.permissions import OF_A_ROLE
-from api.problems import BadRequest, Invalidated, KeyRequired, NotAcceptable, PreconditionRequired, UnsupportedMediaType
+from api.problems import (
+    BadRequest,
+    Invalidated,
+    KeyRequired,
+    NotAcceptable,
+    NotPermitted,
+    PreconditionRequired,
+    UnsupportedMediaType,
+)
+from domain.access import Role
+from domain.person import Person
 from domain.refusal import Invalid
 from projections import history
 from projections.projection import Reading
@@ -38,8 +48,16 @@ LARGEST_PAGE = 200
 SKEW = timedelta(minutes=5)
 
 
+STAND_IN = frozenset({Role.REGISTRAR, Role.ADMIN})
+"""The roles that may do something on behalf of somebody else, and say so."""
+
+
 class FutureTime(Invalid):
     """`at` lies in the future."""
+
+
+class UnknownBehalf(Invalid):
+    """Nobody is on record under the id of the person on whose behalf something is done."""
 
 
 def office() -> Office:
@@ -156,7 +174,8 @@ class Blueprint(flask_smorest.Blueprint):
             def carry_out(**path: Any) -> Response:
                 principal = auth.admit(permission, path)
                 said = _body(taking)
-                g.act = _act(principal, said.pop("at", None), versioned=versioned, needs_key=needs_key)
+                at, behalf = said.pop("at", None), said.pop("on_behalf_of", None)
+                g.act = _act(principal, at, behalf, versioned=versioned, needs_key=needs_key)
                 done = view(said, **path)
                 return done if isinstance(done, Response) else receipt(done, creates=creates, location=location)
 
@@ -380,8 +399,12 @@ def _as_text(value: Any) -> str:
     raise TypeError
 
 
-def _act(principal: auth.Principal, at: datetime | None, *, versioned: bool, needs_key: bool) -> Act:
+def _act(
+    principal: auth.Principal, at: datetime | None, behalf: UUID | None, *, versioned: bool, needs_key: bool
+) -> Act:
     now = office().clock()
+    if behalf is not None:
+        _must_stand_in(principal, behalf)
     if at is not None and at > now + SKEW:
         raise FutureTime("This time lies in the future; say when it happened, or leave it out for now.", field="at")
     return Act(
@@ -390,10 +413,18 @@ def _act(principal: auth.Principal, at: datetime | None, *, versioned: bool, nee
         at=now if at is None else min(at, now),
         channel="api",
         request=g.request_id,
-        on_behalf_of=None,
+        on_behalf_of=behalf,
         version=_if_match(required=versioned),
         key=_idempotency_key(principal, required=needs_key),
     )
+
+
+def _must_stand_in(principal: auth.Principal, behalf: UUID) -> None:
+    """Refuse to do something for somebody else, unless it is part of one's work to keep records for others."""
+    if not principal.roles & STAND_IN:
+        raise NotPermitted("Only a registrar or an administrator records something on behalf of somebody else.")
+    if office().log.find(Person, behalf) is None:
+        raise UnknownBehalf(f"There is no person {behalf} on whose behalf this could be.", field="on_behalf_of")
 
 
 def _if_match(*, required: bool) -> int | None:

@@ -619,6 +619,7 @@ class AttendanceRegister(Aggregate):
         note: Private | None = None,
         by: UUID,
         at: datetime,
+        on_behalf_of: UUID | None = None,
     ) -> None:
         """Choose one of the marks that disagree on somebody's status, as the lead.
 
@@ -634,9 +635,27 @@ class AttendanceRegister(Aggregate):
                 f"Choose one of the marks that disagree: {_listed(w.mark for w in now.words)}.",
                 field="mark",
             )
-        self.trigger_event(self.ConflictResolved, person=person, mark=mark, reason=reason, note=note, by=by, at=at)
+        self.trigger_event(
+            self.ConflictResolved,
+            person=person,
+            mark=mark,
+            reason=reason,
+            note=note,
+            by=by,
+            at=at,
+            on_behalf_of=on_behalf_of,
+        )
 
-    def admit_set_aside(self, *, mark: UUID, reason: str, note: Private | None = None, by: UUID, at: datetime) -> None:
+    def admit_set_aside(
+        self,
+        *,
+        mark: UUID,
+        reason: str,
+        note: Private | None = None,
+        by: UUID,
+        at: datetime,
+        on_behalf_of: UUID | None = None,
+    ) -> None:
         """Let a mark that was set aside count after all; the registrar may, until the seal.
 
         :raises NotSetAside, AlreadySealed: as their names say.
@@ -654,17 +673,34 @@ class AttendanceRegister(Aggregate):
             stands=then.words[0].mark,
             by=by,
             at=at,
+            on_behalf_of=on_behalf_of,
         )
 
     def dismiss_set_aside(
-        self, *, mark: UUID, reason: str, note: Private | None = None, by: UUID, at: datetime
+        self,
+        *,
+        mark: UUID,
+        reason: str,
+        note: Private | None = None,
+        by: UUID,
+        at: datetime,
+        on_behalf_of: UUID | None = None,
     ) -> None:
         """Leave a mark that was set aside out of the register, for a reason; it stays on record.
 
         :raises NotSetAside: unless the mark waits for the registrar.
         """
         person = self._waiting(mark).person
-        self.trigger_event(self.MarkDismissed, mark=mark, person=person, reason=reason, note=note, by=by, at=at)
+        self.trigger_event(
+            self.MarkDismissed,
+            mark=mark,
+            person=person,
+            reason=reason,
+            note=note,
+            by=by,
+            at=at,
+            on_behalf_of=on_behalf_of,
+        )
 
     def seal(
         self,
@@ -674,6 +710,7 @@ class AttendanceRegister(Aggregate):
         attestation: str,
         by: UUID,
         at: datetime,
+        on_behalf_of: UUID | None = None,
     ) -> None:
         """Close the first version of the register, as the lead on that date.
 
@@ -696,9 +733,10 @@ class AttendanceRegister(Aggregate):
             attestation=attestation,
             by=by,
             at=at,
+            on_behalf_of=on_behalf_of,
         )
 
-    def countersign(self, *, sealed_version: int, by: UUID, at: datetime) -> None:
+    def countersign(self, *, sealed_version: int, by: UUID, at: datetime, on_behalf_of: UUID | None = None) -> None:
         """Sign a sealed version as the second pair of eyes, never solo.
 
         :raises NoSuchVersion, AlreadyCountersigned, OwnCountersignature: as their names say.
@@ -711,7 +749,7 @@ class AttendanceRegister(Aggregate):
                 "Whoever sealed the register or approved its amendment can't countersign that "
                 "version. Ask somebody else."
             )
-        self.trigger_event(self.Countersigned, sealed_version=sealed_version, by=by, at=at)
+        self.trigger_event(self.Countersigned, sealed_version=sealed_version, by=by, at=at, on_behalf_of=on_behalf_of)
 
     def request_amendment(
         self,
@@ -750,7 +788,9 @@ class AttendanceRegister(Aggregate):
         self._request(arrival.recorded(mark), reason=reason, note=note, late=False, at=at, on_behalf_of=on_behalf_of)
         return len(self._requests)
 
-    def approve_amendment(self, *, number: int, solo: bool = False, by: UUID, at: datetime) -> None:
+    def approve_amendment(
+        self, *, number: int, solo: bool = False, by: UUID, at: datetime, on_behalf_of: UUID | None = None
+    ) -> None:
         """Make a new sealed version in which the requested mark stands.
 
         `solo` says that the institution lets one person request and approve; the event says so
@@ -778,10 +818,18 @@ class AttendanceRegister(Aggregate):
             solo=by == requester,
             by=by,
             at=at,
+            on_behalf_of=on_behalf_of,
         )
 
     def reject_amendment(
-        self, *, number: int, reason: str, note: Private | None = None, by: UUID, at: datetime
+        self,
+        *,
+        number: int,
+        reason: str,
+        note: Private | None = None,
+        by: UUID,
+        at: datetime,
+        on_behalf_of: UUID | None = None,
     ) -> None:
         """Leave the sealed register as it is; the requester may withdraw a request this way.
 
@@ -796,6 +844,7 @@ class AttendanceRegister(Aggregate):
             note=note,
             by=by,
             at=at,
+            on_behalf_of=on_behalf_of,
         )
 
     def _take(self, request: MarkRequest, arrival: _Arrival, on_behalf_of: UUID | None) -> MarkResult:

@@ -64,6 +64,7 @@ class By(TypedDict):
 
     by: UUID
     at: datetime
+    on_behalf_of: UUID | None
 
 
 class Work:
@@ -82,13 +83,8 @@ class Work:
 
     @property
     def by(self) -> By:
-        """Who did it and when it happened, to be passed on: `enrolment.withdraw(..., **work.by)`."""
-        return {"by": self.act.by, "at": self.act.at}
-
-    @property
-    def on_behalf_of(self) -> UUID | None:
-        """Whom the actor stood in for, where that was said."""
-        return self.act.on_behalf_of
+        """Who did it, for whom, and when it happened, to be passed on: `enrolment.withdraw(..., **work.by)`."""
+        return {"by": self.act.by, "at": self.act.at, "on_behalf_of": self.act.on_behalf_of}
 
     @property
     def read(self) -> Connection:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
-from marshmallow import fields, post_load, validate
+from marshmallow import Schema, fields, post_load, validate
 
 from api.fields import Answer, Body, Code, Line, Uid, Whole, Words, Yes
 from api.kit import Asked, Blueprint, act, office, reading
@@ -188,11 +188,8 @@ class Participation(Body):
     note = Words(metadata={"description": "Why, in words. Kept in the vault, never in the log."})
 
 
-class LackingSaid(Body):
+class LackingSaid(Schema):
     """Who did not take part as needed, and why."""
-
-    class Meta:
-        exclude = ("at",)
 
     enrolment = Uid(required=True)
     reason = Code(required=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from marshmallow import fields, post_load, validate
+from marshmallow import Schema, fields, post_load, validate
 
 from api.fields import Answer, Body, Code, Day, Line, Whole, WithReason, Yes, fit
 from api.kit import Asked, Blueprint, act, office, reading
@@ -28,11 +28,8 @@ MOST_MINUTES = 1_000_000
 MOST_MONTHS = 1_200
 
 
-class SignOffBody(Body):
+class SignOffBody(Schema):
     """How one act is approved."""
-
-    class Meta:
-        exclude = ("at",)
 
     act = fields.Enum(Act, by_value=True, required=True)
     mode = fields.Enum(SignOffMode, by_value=True, required=True)
@@ -189,11 +186,8 @@ def end_registration(said: dict[str, Any]) -> Receipt:
     return commands.end_registration(office(), act(), **said)
 
 
-class PolicySourceBody(Body):
+class PolicySourceBody(Schema):
     """Where a value of a policy comes from."""
-
-    class Meta:
-        exclude = ("at",)
 
     field = fields.String(required=True, validate=[validate.Length(max=60), fit])
     reference = Line(required=True, longest=500)

@@ -114,7 +114,7 @@ class PeopleSearch(Body):
     """Whom to look for, by a part of their name, by a whole e-mail address, or by both."""
 
     class Meta:
-        exclude = ("at",)
+        exclude = ("at", "on_behalf_of")
 
     name = Line(metadata={"description": "Words of the name in any order, each at least from its beginning."})
     email = Email(metadata={"description": "The whole address, as contact or as used with a body."})

@@ -77,7 +77,7 @@ def _mark(
             withdrawn=others,
             by=work.act.by,
             at=work.act.now,
-            on_behalf_of=work.on_behalf_of,
+            on_behalf_of=work.act.on_behalf_of,
         )
         return _answer(work, register, results)
 
@@ -116,7 +116,6 @@ def _mark_all_present(
             ends=half.ends,
             authority=_authority(half, registrar=registrar),
             withdrawn=others,
-            on_behalf_of=work.on_behalf_of,
             **work.by,
         )
         return _answer(work, register, results)
@@ -227,7 +226,6 @@ def request_amendment(
             enrolled=seated,
             reason=reason,
             note=work.seal(mark.person, note),
-            on_behalf_of=work.on_behalf_of,
             **work.by,
         )
         return work.record(register, ids=[number])

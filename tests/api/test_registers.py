@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import given as for_any
@@ -90,6 +90,47 @@ def test_the_register_shows_who_was_there(lead_caller: Caller, room: Classroom, 
     assert (ada["mark"]["authority"], ada["mark"]["author"]) == ("lead", str(room.lead))
     assert (bob["status"], bob["mark"], bob["marks"]) == ("unmarked", None, [])
     assert answer.json["lead"] == str(room.lead)
+
+
+def test_a_registrar_enters_the_sheet_of_a_trainer_on_their_behalf(
+    registrar_caller: Caller, registrar: UUID, room: Classroom, path: str, clock: Clock
+) -> None:
+    behalf = {"on_behalf_of": str(room.lead)}
+    sheet = batch(mark(room, evidence="sheet 7"), **behalf)
+    assert registrar_caller.post(f"{path}/marks", sheet).json["results"][0]["outcome"] == "applied"
+    assert registrar_caller.post(f"{path}/mark-all-present", behalf).status_code == 200
+    ada, bob = (learner["mark"] for learner in registrar_caller.get(path).json["items"])
+    for made in (ada, bob):
+        assert (made["author"], made["on_behalf_of"], made["authority"]) == (
+            str(registrar),
+            str(room.lead),
+            "registrar",
+        )
+    entry = registrar_caller.get(f"/v1/history?course={room.course}&limit=1").json[0]
+    assert entry["on_behalf_of"]["id"] == str(room.lead)
+    assert "by Rita Registrar, on behalf of Lea Trainer" in entry["sentence"]
+    clock.move(hours=12)
+    held = registrar_caller.post(f"/v1/courses/{room.course}/sessions/1/held", behalf)
+    assert held.status_code == 200, held.json
+    entry = registrar_caller.get(f"/v1/history?course={room.course}&limit=1").json[0]
+    assert "on behalf of Lea Trainer" in entry["sentence"]
+
+
+def test_on_whose_behalf_is_for_registrars_to_say_and_must_be_somebody(
+    registrar_caller: Caller, admin_caller: Caller, lead_caller: Caller, room: Classroom, path: str, office: Office
+) -> None:
+    before = office.log.position()
+    answer = lead_caller.post(f"{path}/marks", batch(mark(room), on_behalf_of=str(room.people["Ada"])))
+    assert (answer.status_code, answer.json["code"]) == (403, "not_permitted")
+    for nobody in (uuid4(), room.course):
+        answer = registrar_caller.post(f"{path}/marks", batch(mark(room), on_behalf_of=str(nobody)))
+        assert (answer.status_code, answer.json["code"]) == (422, "unknown_behalf")
+        assert answer.json["errors"][0]["pointer"] == "#/on_behalf_of"
+    answer = registrar_caller.post(f"{path}/marks", batch({**mark(room), "on_behalf_of": str(room.lead)}))
+    assert answer.status_code == 422
+    assert office.log.position() == before
+    rename = {"name": "Another Academy", "on_behalf_of": str(room.lead)}
+    assert admin_caller.post("/v1/institution/rename", rename).status_code == 200
 
 
 def test_a_register_that_nobody_opened_is_there_at_version_0(lead_caller: Caller, path: str) -> None:
