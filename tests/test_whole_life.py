@@ -106,12 +106,11 @@ class WholeLife(RuleBasedStateMachine):
         self.submission = Submission.create_id(self.course, "SA")
 
     def teardown(self) -> None:
-        if not hasattr(self, "office"):
-            return
         try:
-            assert self.office.views.verify() == []
+            if hasattr(self, "office"):
+                assert self.office.views.verify() == []
+                self.office.close()
         finally:
-            self.office.close()
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def act(self, by: UUID | None = None) -> Act:
