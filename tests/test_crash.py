@@ -263,7 +263,7 @@ def test_what_was_acknowledged_is_there_after_a_kill_and_what_was_not_can_be_sen
         lost = [request for request in course.sent if request.answer is None]
         kept = [request for request in course.sent if request.answer is not None]
         assert sum(bool(request.marks) for request in kept) > 3
-        assert sum(request.key is not None for request in kept) > 3
+        assert sum(request.key is not None for request in kept) > SEATS
         unanswered += len(lost)
         with serving(course, tmp_path / "server.log") as server:
             check_views(server, course, kept)
@@ -287,16 +287,12 @@ def check_views(server: Server, course: Course, acknowledged: list[Request]) -> 
     register = server.get(course, f"/v1/courses/{course.course}/sessions/1/register")
     marks = {mark["mark"] for learner in register["items"] for mark in learner["marks"]}
     assert {mark for request in acknowledged for mark in request.marks} <= marks
-    listed = set()
-    path: str | None = f"/v1/courses/{course.course}/enrolments?limit=200&standing=confirmed"
-    listed |= {each["enrolment"] for each in server.get(course, path)}
-    seated = {
-        request.answer["id"]
-        for request in acknowledged
-        if request.answer and request.answer.get("outcome") == "confirmed"
-    }
-    assert seated <= listed
-    assert len(listed) == min(LEARNERS + SEATS, LEARNERS + len({r.key for r in course.sent} - {None}))
+    shown = server.get(course, f"/v1/courses/{course.course}/enrolments?limit=200&standing=confirmed")
+    answers = [request.answer for request in acknowledged if request.answer is not None]
+    confirmed = {answer["id"] for answer in answers if answer.get("outcome") == "confirmed"}
+    assert confirmed <= {each["enrolment"] for each in shown}
+    # There were more requests than seats.
+    assert len(shown) == LEARNERS + SEATS
 
 
 def check_log(office: Office, course: Course) -> None:
