@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 from uuid import UUID, uuid4
 
+import hypothesis
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -22,6 +23,10 @@ from domain.access import Role
 from provider.office import Office
 from provider.settings import Settings
 from provider.work import Act
+
+# A busy machine is no fault of the code: how long an example takes says nothing here.
+hypothesis.settings.register_profile("suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("suite")
 
 START = datetime(2026, 5, 4, 6, 0, tzinfo=UTC)
 MEMORY = Path("/dev/shm")
