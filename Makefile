@@ -25,7 +25,7 @@ run: setup ## serve on http://127.0.0.1:8000 (PORT=…), with the data in ./data
 	exec $(B)/provider serve --port $(or $(PORT),8000)
 
 test: setup ## run all tests
-	$(B)/pytest -n 2
+	$(B)/pytest -n 2 --dist worksteal
 
 check: setup ## look over format, style, types and who imports whom
 	$(B)/ruff format --check --quiet . || { echo "make format would mend that."; exit 1; }
