@@ -198,6 +198,7 @@ class ProblemCode(StrEnum):
     MISSING_GIVEN = "missing_given"
     MISSING_FAMILY = "missing_family"
     MISSING_EMAIL = "missing_email"
+    EMAIL_SHARED = "email_shared"
     EMAIL_INVALID = "email_invalid"
     EMAIL_DUPLICATE_IN_PART = "email_duplicate_in_part"
     CONTROL_CHARACTERS = "control_characters"
@@ -208,6 +209,29 @@ class ProblemCode(StrEnum):
     @property
     def blocking(self) -> bool:
         return self is not ProblemCode.LEADING_FORMULA_CHARACTER
+
+
+MESSAGES = {
+    ProblemCode.MISSING_GIVEN: "There is no given name. Ask the person, correct their names, and remake the line.",
+    ProblemCode.MISSING_FAMILY: "There is no family name. Ask the person, correct their names, and remake the line.",
+    ProblemCode.MISSING_EMAIL: (
+        "There is no e-mail by which the body could know the person. Ask which one they use with it, record that, and "
+        "remake the line."
+    ),
+    ProblemCode.EMAIL_SHARED: (
+        "Nobody said by which e-mail the body knows the person, and the contact e-mail isn't taken for it, since "
+        "somebody else on record uses that too."
+    ),
+    ProblemCode.EMAIL_INVALID: "This is no e-mail address. Correct it, and remake the line.",
+    ProblemCode.EMAIL_DUPLICATE_IN_PART: (
+        "Another line has the same e-mail, so that the body would take both for one person. Ask for one of their own."
+    ),
+    ProblemCode.CONTROL_CHARACTERS: "It holds characters that can't be seen. Type it again, and remake the line.",
+    ProblemCode.LEADING_FORMULA_CHARACTER: "It begins as a formula does. If it is right like this, go on.",
+    ProblemCode.SURROUNDING_SPACE: "There is space before or behind it. Take it away, and remake the line.",
+    ProblemCode.NOT_IN_CHARSET: "The body can't read these letters. Record the Latin form, and remake the line.",
+}
+"""What is wrong, and what to do about it, in words for a registrar."""
 
 
 @dataclass(frozen=True)

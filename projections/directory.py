@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -341,6 +341,16 @@ def people(
     if after is not None:
         found = found.where(people_rows.c.registered > after)
     return _all(read, found)
+
+
+def addresses(read: Connection, *, after: int | None = None, limit: int = 1_000) -> Sequence[Any]:
+    """Return the e-mails of people, in the order in which they became known, after a `registered` position.
+
+    Rows have `person`, `registered`, `linked_to`, `email` and `body_emails`, a handle by body; up to `limit` of them.
+    """
+    columns = (people_rows.c[name] for name in ("person", "registered", "linked_to", "email", "body_emails"))
+    found = select(*columns).where(holds(people_rows, None)).order_by(people_rows.c.registered).limit(limit)
+    return read.execute(found if after is None else found.where(people_rows.c.registered > after)).all()
 
 
 # Statements that many requests run are made once: to make one costs more than to run it.

@@ -30,7 +30,7 @@ from domain.submission import (
     Sighting,
     Stage,
 )
-from domain.submission_file import ProblemCode
+from domain.submission_file import MESSAGES, ProblemCode
 from projections import directory, history
 from projections import submission as view
 from provider.commands import submissions as commands
@@ -212,6 +212,7 @@ class LineProblemAnswer(Answer):
     code = fields.String(required=True, validate=validate.OneOf([code.value for code in ProblemCode]))
     field = fields.String(required=True, metadata={"description": "`given`, `family` or `email`."})
     blocking = fields.Boolean(required=True, metadata={"description": "Whether the line can't be sent like this."})
+    message = fields.String(required=True, metadata={"description": "What is wrong, and what to do about it."})
 
 
 class LineBasisAnswer(Answer):
@@ -438,7 +439,7 @@ def draft(said: dict[str, Any], course: UUID) -> Receipt:
     """Draft the submission: a line for everybody who completed the course.
 
     All registers must be sealed. Names are taken in Latin letters where the person gave them, and the e-mail is the one
-    that the body knows, else the contact's.
+    that the body knows, as somebody stated; else the contact's, unless somebody else on record uses that too.
     """
     return commands.draft(office(), act(), course=course, **said)
 
@@ -632,6 +633,7 @@ def _opened(found: Mapping[str, Any]) -> dict[str, Any]:
         {
             **line,
             **{name: show(line[name]) if notes or name not in NOTES else None for name in OPENED},
+            "problems": [{**each, "message": MESSAGES[ProblemCode(each["code"])]} for each in line["problems"]],
             "sent_at": sent_at[line["part"]] if line["sent"] else None,
             "observations": [{**seen, "member_id": show(seen["member_id"])} for seen in line["observations"]],
             "resolutions": [{**said, "note": show(said["note"]) if notes else None} for said in line["resolutions"]],

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import cached_property
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -37,11 +38,21 @@ from domain.submission import (
     Submission,
     UnknownLine,
 )
-from domain.submission_file import TEMPLATES, Row, check_rows, names_for_body, render, template_named
+from domain.submission_file import (
+    TEMPLATES,
+    LineProblem,
+    ProblemCode,
+    Row,
+    check_rows,
+    names_for_body,
+    render,
+    template_named,
+)
 from projections import courses, directory
 from projections import submission as view
 from provider.commands.discrepancies import must_be_looked_at
 from provider.log import NotFound
+from provider.mailboxes import Mailboxes
 from provider.work import Receipt, Work, command
 
 if TYPE_CHECKING:
@@ -182,6 +193,7 @@ def remake_line(work: Work, *, submission: UUID, line: int) -> Receipt:
 
     :raises NotACompleter: the learner no longer counts as having completed the course. Leave the line out instead.
     """
+    work.office.views.catch_up()
     known = work.addressed(Submission, submission)
     made = _line(known, line)
     decided = work.get(Enrolment, made.enrolment)
@@ -189,7 +201,8 @@ def remake_line(work: Work, *, submission: UUID, line: int) -> Receipt:
         raise NotACompleter(
             f"The learner of line {line} no longer counts as having completed the course. Leave the line out."
         )
-    now = _completer(work, decided, _taught(work, known).body)
+    body = _taught(work, known).body
+    now = _completer(work, decided, body, _Emails(work, body))
     known.remake_line(line=line, given=now.given, family=now.family, email=now.email, rests_on=now.rests_on, **work.by)
     return work.record(known)
 
@@ -203,11 +216,13 @@ def validate(work: Work, *, submission: UUID, part: int) -> Receipt:
 
     `ids` holds the numbers of the lines that have problems; the view says which. What was erased is missing.
     """
+    work.office.views.catch_up()
     known = work.addressed(Submission, submission)
     _must_have(known, part)
     template = TEMPLATES[known.profile]
-    rows = _rows(work.office, known.lines_of(part))
-    problems = known.validate(part=part, template=template, problems=check_rows(template, rows), **work.by)
+    lines = known.lines_of(part)
+    found = (*check_rows(template, _rows(work.office, lines)), *_shared(work, known, lines))
+    problems = known.validate(part=part, template=template, problems=found, **work.by)
     outcome = "blocked" if any(each.blocking for each in problems) else "flagged" if problems else "valid"
     return work.record(known, outcome=outcome, ids=sorted({each.line for each in problems}))
 
@@ -219,6 +234,7 @@ def approve(work: Work, *, submission: UUID, part: int) -> Receipt:
     :raises LineOutdated: a line isn't what is on record now.
     :raises PartNotReady, PartBlocked, ApprovalNeedsAnother, AlreadyAccepted: as the domain says.
     """
+    work.office.views.catch_up()
     known = work.addressed(Submission, submission)
     _must_have(known, part)
     solo_allowed = directory.settings(work.read).solo(Act.SUBMISSION_APPROVAL)
@@ -235,6 +251,7 @@ def export(work: Work, *, submission: UUID, part: int) -> Receipt:
     :raises LineOutdated: a line isn't what is on record now.
     :raises PartNotReady, AlreadyAccepted: as the domain says.
     """
+    work.office.views.catch_up()
     known = work.addressed(Submission, submission)
     _must_have(known, part)
     if (version := known.parts[part].template) is None or known.stage_of(part) is not PartStage.APPROVED:
@@ -469,11 +486,12 @@ def remade(office: Office, read: Connection, *, submission: UUID, part: int, at:
 def _completers(work: Work, course: Course) -> list[Completer]:
     """Return everybody who completed the course, in the order of their requests."""
     decided = [work.get(Enrolment, UUID(each["enrolment"])) for each in view.completers(work.read, course.id)]
-    return [_completer(work, each, course.body) for each in decided if each.completed]
+    emails = _Emails(work, course.body)
+    return [_completer(work, each, course.body, emails) for each in decided if each.completed]
 
 
 def _named(work: Work, course: Course, enrolments: Iterable[UUID]) -> list[Completer]:
-    completers = []
+    completers, emails = [], _Emails(work, course.body)
     for enrolment in enrolments:
         decided = work.find(Enrolment, enrolment)
         if decided is None or decided.course != course.id:
@@ -483,22 +501,55 @@ def _named(work: Work, course: Course, enrolments: Iterable[UUID]) -> list[Compl
                 f"Nobody has decided that the learner of enrolment {enrolment} completed the course.",
                 field="enrolments",
             )
-        completers.append(_completer(work, decided, course.body))
+        completers.append(_completer(work, decided, course.body, emails))
     return completers
 
 
-def _completer(work: Work, decided: Enrolment, body: str) -> Completer:
+class _Emails:
+    """By which e-mail a body is told of people: the one that was stated, else the contact's if nobody else uses that.
+
+    Who uses which is looked up once for a whole command, and only where somebody needs it.
+    """
+
+    def __init__(self, work: Work, body: str) -> None:
+        self._work = work
+        self._body = body
+
+    def of(self, person: Person) -> Private | None:
+        """Return the e-mail for a line, None where there is none or it is shared."""
+        stated = person.body_email(self._body)
+        if stated is not None or person.email is None:
+            return stated
+        return None if self.shared(person) else person.email
+
+    def shared(self, person: Person) -> bool:
+        """Tell whether the contact e-mail is all there is, and somebody else uses it too."""
+        if person.email is None or person.body_email(self._body) is not None:
+            return False
+        value = self._work.office.vault.open_one(person.email)
+        return value is not None and bool(self._mailboxes.users(value) - {str(person.id)})
+
+    @cached_property
+    def _mailboxes(self) -> Mailboxes:
+        return Mailboxes(self._work.read, self._work.office.vault.open)
+
+
+def _survivor(work: Work, person: UUID) -> Person:
+    """Return the record that somebody's counts as: mostly their own."""
+    found = work.get(Person, person)
+    while found.linked_to is not None:
+        found = work.get(Person, found.linked_to)
+    return found
+
+
+def _completer(work: Work, decided: Enrolment, body: str, emails: _Emails) -> Completer:
     """Return what the body would be told of somebody who completed the course, as of now.
 
-    Where nobody said by which e-mail the body knows them, it is the contact's. A record that counts as another one's
-    has its names there. It rests on the decision and on all that this rests on: whoever is found to have been absent
-    must not be activated, also before the lead has decided anew.
+    A record that counts as another one's has its names there. It rests on the decision and on all that this rests on:
+    whoever is found to have been absent must not be activated, also before the lead has decided anew.
     """
-    person = work.get(Person, decided.person)
-    while person.linked_to is not None:
-        person = work.get(Person, person.linked_to)
+    person = _survivor(work, decided.person)
     given, family = names_for_body(person.names)
-    used = person.body_email(body)
     decision = decided.basis(Aspect.DECISION)
     judged = () if decided.decision is None else decided.decision.because.rests_on
     version = person.body_email_version(body) or person.email_version
@@ -507,7 +558,7 @@ def _completer(work: Work, decided: Enrolment, body: str) -> Completer:
         person=decided.person,
         given=given,
         family=family,
-        email=person.email if used is None else used,
+        email=emails.of(person),
         rests_on=(
             *([] if decision is None else [decision]),
             Basis(person.id, person.names_version, Aspect.NAMES),
@@ -556,10 +607,20 @@ def _unsealed(work: Work, course: Course) -> tuple[int, ...]:
     return tuple(numbers)
 
 
+def _shared(work: Work, known: Submission, lines: Iterable[Line]) -> Iterator[LineProblem]:
+    """Yield a problem for each line that has no e-mail because its person shares the only one on record."""
+    emails = _Emails(work, _taught(work, known).body)
+    for line in lines:
+        if line.email is None and emails.shared(_survivor(work, line.person)):
+            code = ProblemCode.EMAIL_SHARED
+            yield LineProblem(line.line, code, "email", code.blocking)
+
+
 def _must_be_current(work: Work, known: Submission, part: int) -> None:
     """Refuse to tell the body what was corrected in the meantime."""
     body = _taught(work, known).body
-    outdated = [str(line.line) for line in known.lines_of(part) if not _is_current(work, line, body)]
+    emails = _Emails(work, body)
+    outdated = [str(line.line) for line in known.lines_of(part) if not _is_current(work, line, body, emails)]
     if outdated:
         raise LineOutdated(
             f"Line {', '.join(outdated)} isn't what is on record now: the names, the e-mail or the completion decision "
@@ -567,11 +628,11 @@ def _must_be_current(work: Work, known: Submission, part: int) -> None:
         )
 
 
-def _is_current(work: Work, line: Line, body: str) -> bool:
+def _is_current(work: Work, line: Line, body: str, emails: _Emails) -> bool:
     decided = work.get(Enrolment, line.enrolment)
     if not decided.completed or decided.basis(Aspect.DECISION) not in line.rests_on:
         return False
-    now = _completer(work, decided, body)
+    now = _completer(work, decided, body, emails)
     return (now.given, now.family, now.email) == line.values
 
 

@@ -213,6 +213,20 @@ def test_before_the_institution_was_founded_there_is_nothing_to_tell_a_body(of_c
     assert clerk.client.get(answer.json["type"]).status_code == 200
 
 
+def test_a_problem_says_what_is_wrong_and_what_to_do(office: Office, act: Acting, clock: Clock, clerk: Caller) -> None:
+    shared = "front.desk@example.org"
+    sent = Graduates(office, act, clock, ("Dora", "Desk", shared), ("Emil", "Desk", shared))
+    clerk.post(f"/v1/courses/{sent.course}/submission")
+    path = f"/v1/submissions/{sent.submission}"
+    assert clerk.post(f"{path}/parts/1/validate").json["outcome"] == "blocked"
+    for line in clerk.get(path).json["items"]:
+        assert line["email"] is None
+        missing, why = line["problems"]
+        assert (missing["code"], why["code"], why["field"]) == ("missing_email", "email_shared", "email")
+        assert "Ask which one they use with it" in missing["message"]
+        assert "somebody else on record uses that too" in why["message"]
+
+
 def test_the_lines_can_be_had_as_a_table(office: Office, act: Acting, clock: Clock, clerk: Caller) -> None:
     sent = Graduates(office, act, clock, ("=Ada", "Lovelace", "ada@example.org"), BOB)
     path = f"/v1/courses/{sent.course}/submission"

@@ -71,6 +71,7 @@ from domain.submission import (
     UnknownProfile,
 )
 from domain.submission_file import (
+    MESSAGES,
     SA_LOAD,
     TEMPLATES,
     Column,
@@ -1315,6 +1316,7 @@ def test_one_address_for_two_people_is_found_whatever_its_case():
 
 def test_all_problems_block_but_the_formula():
     assert [code for code in ProblemCode if not code.blocking] == [ProblemCode.LEADING_FORMULA_CHARACTER]
+    assert MESSAGES.keys() == set(ProblemCode)
     assert Problem(ProblemCode.SURROUNDING_SPACE, "given").blocking
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import event
 
 from domain.basis import Aspect, DiscrepancyUnfounded
 from domain.institution import Act as Signed
@@ -86,6 +87,10 @@ def graduates(office: Office, act: Acting, clock: Clock) -> Class:
     def make(*learners: tuple[str, str | None, str | None], **said: Any) -> Graduates:
         if not learners:
             return Graduates.of(prepared(), office, act, clock)
+        for before in prepared().people.values():
+            if office.log.get(Person, before).email is not None:
+                # Those who are called the same are others, and e-mails that two people use are told to no body.
+                people.change_contact(office, act(), person=before, email=None)
         return Graduates(office, act, clock, *learners, **said)
 
     return make
@@ -383,13 +388,98 @@ def test_a_missing_name_blocks_the_line_until_it_is_corrected_or_left_out(gradua
     assert sent.do("validate", part=1).outcome == "valid"
 
 
-def test_two_people_with_one_mailbox_block_each_other(graduates: Class) -> None:
-    sent = graduates(("Ada", "Lovelace", "office@example.org"), ("Bob", "Ross", "OFFICE@example.org"))
+def test_two_people_who_say_the_same_email_block_each_other(graduates: Class, office: Office, act: Acting) -> None:
+    sent = graduates(("Ada", "Lovelace", None), ("Bob", "Ross", None))
+    for name, email in (("Ada", "office@example.org"), ("Bob", "OFFICE@example.org")):
+        people.state_body_email(
+            office, act(), person=sent.person(name), body="SA", email=email, source=Witness.REGISTRAR
+        )
     sent.draft()
     assert sent.do("validate", part=1).ids == ("1", "2")
     assert {problem["code"] for line in (1, 2) for problem in sent.line(line)["problems"]} == {
         "email_duplicate_in_part"
     }
+
+
+def test_a_contact_that_others_use_too_is_never_taken_as_the_one_that_the_body_knows(
+    graduates: Class, office: Office, act: Acting, registrar: UUID
+) -> None:
+    sent = graduates(ADA, ("Bob", "Ross", "office@example.org"), ("Cy", "Twombly", "OFFICE@Example.org "))
+    sent.draft()
+    assert [sent.opened(line)[2] for line in (1, 2, 3)] == ["ada@example.org", None, None]
+    assert sent.do("validate", part=1).ids == ("2", "3")
+    assert [(problem["code"], problem["blocking"]) for problem in sent.line(2)["problems"]] == [
+        ("missing_email", True),
+        ("email_shared", True),
+    ]
+    assert [line["outdated"] for line in sent.shown()["items"]] == [False, False, False]
+    with pytest.raises(PartBlocked):
+        sent.do("approve", part=1, by=registrar)
+    # Whoever says which one the body knows is told by that; the other has the contact alone then.
+    people.state_body_email(
+        office, act(), person=sent.person("Bob"), body="SA", email="bob@example.org", source=Witness.PERSON
+    )
+    people.change_contact(office, act(), person=sent.person("Bob"), email="bob@example.org")
+    assert [line["outdated"] for line in sent.shown()["items"]] == [False, True, False]
+    for line in (2, 3):
+        sent.do("remake_line", line=line)
+    assert [sent.opened(line)[2] for line in (2, 3)] == ["bob@example.org", "OFFICE@Example.org "]
+
+
+@pytest.mark.parametrize("body", [None, "PMI", "SA"])
+def test_a_contact_that_somebody_else_begins_to_use_stops_the_part(
+    graduates: Class, office: Office, act: Acting, registrar: UUID, body: str | None
+) -> None:
+    sent = graduates(ADA)
+    sent.draft()
+    sent.do("validate", part=1)
+    other = people.register(office, act(), given="Grace", email=None if body else "ADA@example.org").id
+    if body is not None:
+        said = {"body": body, "email": "ADA@example.org", "source": Witness.REGISTRAR}
+        people.state_body_email(office, act(), person=other, **said)  # type: ignore[arg-type]
+    with pytest.raises(LineOutdated):
+        sent.do("approve", part=1, by=registrar)
+    sent.do("remake_line", line=1)
+    assert sent.opened(1)[2] is None
+    assert (sent.do("validate", part=1).outcome, len(sent.line(1)["problems"])) == ("blocked", 2)
+
+
+def test_a_record_that_counts_as_the_same_person_shares_nothing(graduates: Class, office: Office, act: Acting) -> None:
+    sent = graduates(ADA)
+    double = people.register(office, act(), given="Ada", family="L.", email="ada@example.org").id
+    merged = office.log.get(Person, double)
+    merged.link_to(
+        survivor=office.log.get(Person, sent.person("Ada")),
+        present_together=(),
+        reason="duplicate",
+        by=act().by,
+        at=act().at,
+    )
+    office.log.record(merged, asked={"id": "test", "channel": "test"})
+    sent.draft()
+    assert sent.opened(1) == ADA
+
+
+def test_who_uses_which_email_is_looked_up_once_for_a_command_and_only_if_need_be(
+    graduates: Class, office: Office, act: Acting
+) -> None:
+    looked: list[str] = []
+
+    @event.listens_for(office.views.engine, "before_cursor_execute")
+    def note(_: Any, __: Any, statement: str, *___: Any) -> None:
+        if "directory_people" in statement and "ORDER BY" in statement:
+            looked.append(statement)
+
+    sent = graduates()
+    for name in ("Ada", "Bob"):
+        people.state_body_email(
+            office, act(), person=sent.person(name), body="SA", email=f"{name}@example.org", source=Witness.PERSON
+        )
+    sent.draft(enrolments=[sent.enrolment("Ada"), sent.enrolment("Bob")])
+    assert looked == []
+    sent.do("draft_part")
+    # A page with everybody in it, and the empty one behind it.
+    assert len(looked) == 2
 
 
 def test_what_a_human_should_look_at_is_flagged_and_blocks_nothing(graduates: Class, registrar: UUID) -> None:
