@@ -623,7 +623,7 @@ def test_an_amount_that_is_none_is_left_out(said: str, code: str) -> None:
 def zipped() -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("xl/workbook.xml", "<workbook/>")
+        archive.writestr(zipfile.ZipInfo("xl/workbook.xml"), "<workbook/>")
     return file.getvalue()
 
 
@@ -639,7 +639,7 @@ def zipped() -> bytes:
         "<html>".encode("utf-16"),
         b"<?xml version='1.0'?>",
         b"{\\rtf1\\ansi",
-        gzip.compress(b"Order #"),
+        gzip.compress(b"Order #", mtime=0),
     ],
 )
 def test_another_kind_of_file_is_recognised_by_its_beginning(data: bytes) -> None:
