@@ -260,7 +260,8 @@ def _step(e: Any, name: Name, done: str) -> Told:
 
 
 def _paid(e: Submission.Paid, name: Name) -> Told:
-    amount = f", {e.amount} {e.currency} in all" if e.amount is not None else ""
+    paid = " ".join(str(each) for each in (e.amount, e.currency) if each is not None)
+    amount = f", {paid} in all" if e.amount is not None else ""
     receipt = f", with receipt {e.receipt}" if e.receipt is not None else ""
     return f"The fee for {_whom(e, name)} in {_sought(e, name)} was recorded as paid", amount + receipt
 
