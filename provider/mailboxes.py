@@ -18,8 +18,8 @@ PAGE = 1_000
 class Mailboxes:
     """Everybody's addresses, opened once and compared here, and nowhere in the domain.
 
-    A record that counts as another one's stands for the other. Whoever is on record costs some 10 µs where their address
-    was opened before, and some 50 µs where not.
+    A record that counts as another one's stands for the other. Each person on record costs some 10 µs where their
+    address was opened before, and some 50 µs where not.
     """
 
     def __init__(
