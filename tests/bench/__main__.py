@@ -83,7 +83,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=5.0, help="length of one round of load")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of each side, in turns")
     parser.add_argument("--events", type=int, default=100_000, help="size of the history that is rebuilt")
-    parser.add_argument("--courses", type=int, default=220, help="courses of thirty that are there to be marked")
+    parser.add_argument("--courses", type=int, default=320, help="courses of thirty that are there to be marked")
     asked = parser.parse_args()
     names = asked.names or list(known)
     if unknown := [name for name in names if name not in known]:
@@ -120,8 +120,8 @@ def over_http(folder: Path, names: list[str], asked: argparse.Namespace) -> list
         (floor_folder / "roster.json").write_bytes(fetched(port, seeded))
         with served("tests.bench.floor:app", {"BENCH_FOLDER": str(floor_folder)}, floor_folder) as floor_port:
             insert = same(http("POST", "/mark", body=b'{"mark":"one of thirty"}'))
-            single = seeded.classes[1 : 1 + asked.courses // 3]
-            batches = seeded.classes[1 + asked.courses // 3 :]
+            single = seeded.classes[1 : 1 + asked.courses // 2]
+            batches = seeded.classes[1 + asked.courses // 2 :]
             if "roster" in names:
                 mine, floors = turns(
                     lambda: checked(run(port, same(roster), connections=4, seconds=asked.seconds)),
