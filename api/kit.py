@@ -62,19 +62,22 @@ class UnknownBehalf(Invalid):
 
 def office() -> Office:
     """Return the back office that this process serves."""
-    return current_app.extensions["office"]  # type: ignore[no-any-return]
+    here: Office = current_app.extensions["office"]
+    return here
 
 
 def reading() -> Reading:
     """Return this request's connection to the views; all of its queries see one state."""
     if "reading" not in g:
         g.reading = office().views.lend("request")
-    return g.reading  # type: ignore[no-any-return]
+    connection: Reading = g.reading
+    return connection
 
 
 def act() -> Act:
     """Return who asks, when it happened, and under which conditions, for the command under way."""
-    return g.act  # type: ignore[no-any-return]
+    said: Act = g.act
+    return said
 
 
 @dataclass(frozen=True)
@@ -210,7 +213,7 @@ class Blueprint(flask_smorest.Blueprint):
                 response: Response = view(_content(limit), **path)
                 return response
 
-            take.media_types = tuple(media)  # type: ignore[attr-defined]
+            take.__dict__["media_types"] = tuple(media)
             taken = {"required": True, "content": {each: {"schema": {"type": "string"}} for each in media}}
             documented = [
                 self.doc(requestBody=taken, security=[{"token": []}], **_permitted(permission, view)),
@@ -301,8 +304,7 @@ class Blueprint(flask_smorest.Blueprint):
         described: Any = lambda: None  # noqa: E731
         for decorate in documented:
             described = decorate(described)
-        view._apidoc = described._apidoc  # type: ignore[attr-defined]
-        view.permission = permission  # type: ignore[attr-defined]
+        view.__dict__.update(_apidoc=described._apidoc, permission=permission)
         self.route(rule, methods=[method])(view)
 
 
@@ -352,9 +354,10 @@ def _query(schema: ma.Schema) -> dict[str, Any]:
 
 def _loaded(schema: ma.Schema, said: Any) -> dict[str, Any]:
     try:
-        return schema.load(said)  # type: ignore[no-any-return]
+        loaded: dict[str, Any] = schema.load(said)
     except ma.ValidationError as error:
         raise Invalidated(error.messages) from None
+    return loaded
 
 
 def receipt(
@@ -641,7 +644,10 @@ def _needs_a_body(body: type[Body]) -> bool:
 
 
 def _problem_response(blueprint: Blueprint, status: int) -> Callable[[Any], Any]:
-    return blueprint.alt_response(status, schema=Problem, content_type="application/problem+json")  # type: ignore[no-any-return]
+    document: Callable[[Any], Any] = blueprint.alt_response(
+        status, schema=Problem, content_type="application/problem+json"
+    )
+    return document
 
 
 def require_json() -> None:

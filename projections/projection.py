@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 from uuid import UUID
 
 import orjson
@@ -185,10 +185,10 @@ class Prepared:
         cursor = read.connection.cursor()
         try:
             cursor.execute(sql, tuple([values[name] if name in values else constants[name] for name in names]))
-            rows = cursor.fetchall()
+            rows = cast("list[tuple[Any, ...]]", cursor.fetchall())
         finally:
             cursor.close()
-        return [self._as_typed(row) for row in rows] if self._read else rows  # type: ignore[return-value]
+        return [self._as_typed(row) for row in rows] if self._read else rows
 
     def first(self, read: Connection, **values: object) -> tuple[Any, ...] | None:
         """Return the first row, or None where there is none."""

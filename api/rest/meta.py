@@ -96,7 +96,7 @@ def undocumented(rule: str) -> Callable[[View], View]:
     """Declare a GET that is for people with a browser, and no part of the API."""
 
     def declare(view: View) -> View:
-        view.permission = None  # type: ignore[attr-defined]
+        view.__dict__["permission"] = None
         # Past the library's own method, which would document it.
         flask.Blueprint.add_url_rule(blueprint, rule, view.__name__, view, methods=["GET"])
         return view

@@ -123,7 +123,8 @@ class Lines:
 
 
 def _remembered() -> Lines:
-    return current_app.extensions.setdefault("roster_lines", Lines())  # type: ignore[no-any-return]
+    remembered: Lines = current_app.extensions.setdefault("roster_lines", Lines())
+    return remembered
 
 
 def _shown(course: UUID, at: int | None) -> list[tuple[LineVersion, Name, dict[str, Any]]]:
