@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypedDict, Unpack
+from typing import Unpack
 from uuid import UUID
 
 from domain.aggregate import Aggregate
@@ -15,7 +15,7 @@ from domain.refusal import Invalid, Refused
 from domain.register import AttendanceRegister, Status
 from domain.trainer import Trainer
 from projections import roster
-from provider.commands.people import newcomer
+from provider.commands.people import Reached, newcomer
 from provider.log import NotFound
 from provider.work import Receipt, Work, command
 
@@ -32,18 +32,6 @@ class NotMarkedThere(Refused):
     """The register that is to prove a make-up doesn't have the learner as present."""
 
 
-class Names(TypedDict, total=False):
-    """What a new person is called, and how they are reached."""
-
-    given: str | None
-    family: str | None
-    certificate_name: str | None
-    latin_given: str | None
-    latin_family: str | None
-    email: str | None
-    phone: str | None
-
-
 @command
 def request(
     work: Work,
@@ -53,7 +41,7 @@ def request(
     order_reference: str | None = None,
     override: str | None = None,
     source: Source = Source.API,
-    **names: Unpack[Names],
+    **names: Unpack[Reached],
 ) -> Receipt:
     """Enrol somebody known, or somebody new: a seat, or a place in the queue.
 
@@ -144,7 +132,7 @@ def substitute(
     reason: str,
     note: str | None = None,
     person: UUID | None = None,
-    **names: Unpack[Names],
+    **names: Unpack[Reached],
 ) -> Receipt:
     """Give somebody's seat to another human, known or new, before anybody in the queue. Marks never move.
 
@@ -185,7 +173,7 @@ def admit_walk_in(
     person: UUID,
     session: int,
     override: str | None = None,
-    **names: Unpack[Names],
+    **names: Unpack[Reached],
 ) -> Receipt:
     """Give a seat to somebody who came to a session without one, known or new; a registrar confirms them later.
 
@@ -320,7 +308,7 @@ def _seats_of(work: Work, enrolment: UUID) -> Iterator[tuple[Enrolment, Course]]
         yield work.addressed(Enrolment, enrolment), work.get(Course, course)
 
 
-def _learner(work: Work, said: UUID | None, names: Names, source: Source) -> Person:
+def _learner(work: Work, said: UUID | None, names: Reached, source: Source) -> Person:
     """Return the person that is known by this id, or a new one of this name.
 
     :raises NotFound: nobody is known by this id, and no name was said.
@@ -352,7 +340,7 @@ def _learner(work: Work, said: UUID | None, names: Names, source: Source) -> Per
     return known
 
 
-def _is_called(work: Work, known: Person, names: Names) -> bool:
+def _is_called(work: Work, known: Person, names: Reached) -> bool:
     """Tell whether these may be the names that a person came with; once they were corrected, nobody can tell."""
     if known.names_version > 1:
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import TypedDict, Unpack
 from uuid import UUID
 
 from domain.person import Names, Person, Witness
@@ -9,33 +10,33 @@ from domain.private import Private
 from provider.work import Receipt, Work, command
 
 
+class Called(TypedDict, total=False):
+    """What a person is called, as they give it."""
+
+    given: str | None
+    family: str | None
+    certificate_name: str | None
+    latin_given: str | None
+    latin_family: str | None
+
+
+class Reached(Called, total=False):
+    """What a person is called, and how they are reached."""
+
+    email: str | None
+    phone: str | None
+
+
 @command
 def register(
     work: Work,
     *,
-    given: str | None = None,
-    family: str | None = None,
-    certificate_name: str | None = None,
-    latin_given: str | None = None,
-    latin_family: str | None = None,
-    email: str | None = None,
-    phone: str | None = None,
     source: str = "registrar",
     person: UUID | None = None,
+    **said: Unpack[Reached],
 ) -> Receipt:
     """Make somebody known. `person` is an id that the caller has drawn at random, or None for a new one."""
-    newly = newcomer(
-        work,
-        person=work.new_id() if person is None else person,
-        given=given,
-        family=family,
-        certificate_name=certificate_name,
-        latin_given=latin_given,
-        latin_family=latin_family,
-        email=email,
-        phone=phone,
-        source=source,
-    )
+    newly = newcomer(work, person=work.new_id() if person is None else person, source=source, **said)
     return work.record(newly)
 
 
@@ -46,23 +47,11 @@ def correct_names(
     person: UUID,
     reason: str,
     note: str | None = None,
-    given: str | None = None,
-    family: str | None = None,
-    certificate_name: str | None = None,
-    latin_given: str | None = None,
-    latin_family: str | None = None,
+    **said: Unpack[Called],
 ) -> Receipt:
     """Put right names that were wrong from the start; these replace all names on record."""
     known = work.addressed(Person, person)
-    names = _renamed(
-        work,
-        known,
-        given=given,
-        family=family,
-        certificate_name=certificate_name,
-        latin_given=latin_given,
-        latin_family=latin_family,
-    )
+    names = _renamed(work, known, said)
     known.correct_name(names=names, reason=reason, note=work.seal(person, note), **work.by)
     return work.record(known)
 
@@ -75,23 +64,11 @@ def change_names(
     reason: str,
     note: str | None = None,
     evidence: str | None = None,
-    given: str | None = None,
-    family: str | None = None,
-    certificate_name: str | None = None,
-    latin_given: str | None = None,
-    latin_family: str | None = None,
+    **said: Unpack[Called],
 ) -> Receipt:
     """Record that somebody is called otherwise from now on; these replace all names on record."""
     known = work.addressed(Person, person)
-    names = _renamed(
-        work,
-        known,
-        given=given,
-        family=family,
-        certificate_name=certificate_name,
-        latin_given=latin_given,
-        latin_family=latin_family,
-    )
+    names = _renamed(work, known, said)
     known.change_name(names=names, reason=reason, evidence=evidence, note=work.seal(person, note), **work.by)
     return work.record(known)
 
@@ -125,48 +102,33 @@ def state_body_email(work: Work, *, person: UUID, body: str, email: str, source:
     return work.record(known)
 
 
-def newcomer(
-    work: Work,
-    *,
-    person: UUID,
-    given: str | None = None,
-    family: str | None = None,
-    certificate_name: str | None = None,
-    latin_given: str | None = None,
-    latin_family: str | None = None,
-    email: str | None = None,
-    phone: str | None = None,
-    source: str,
-) -> Person:
+def newcomer(work: Work, *, person: UUID, source: str, **said: Unpack[Reached]) -> Person:
     """Return somebody new, for a command that records them together with something else."""
-    *names, mail, number = work.seal_all(
-        person, given, family, certificate_name, latin_given, latin_family, email, phone
-    )
+    *names, mail, number = work.seal_all(person, *_in_order(said), said.get("email"), said.get("phone"))
     newly = Person.register(person=person, names=Names(*names), email=mail, source=source, **work.by)
     if number is not None:
         newly.change_contact(email=mail, phone=number, **work.by)
     return newly
 
 
-def _renamed(
-    work: Work,
-    known: Person,
-    *,
-    given: str | None,
-    family: str | None,
-    certificate_name: str | None,
-    latin_given: str | None,
-    latin_family: str | None,
-) -> Names:
+def _renamed(work: Work, known: Person, said: Called) -> Names:
     """Return the names with the handles on record for those that stay the same."""
-    held = known.names
-    values = work.office.vault.open(
-        [held.given, held.family, held.certificate_name, held.latin_given, held.latin_family]
-    )
+    values = work.office.vault.open(vars(known.names).values())
     by_value = {value: handle for handle, value in values.items() if value is not None}
-    said = (given, family, certificate_name, latin_given, latin_family)
-    sealed = iter(work.seal_all(known.id, *(each for each in said if each not in by_value)))
-    return Names(*(by_value[each] if each in by_value else next(sealed) for each in said))
+    names = _in_order(said)
+    sealed = iter(work.seal_all(known.id, *(each for each in names if each not in by_value)))
+    return Names(*(by_value[each] if each in by_value else next(sealed) for each in names))
+
+
+def _in_order(said: Called) -> list[str | None]:
+    """Return the names in the order of `domain.person.Names`."""
+    return [
+        said.get("given"),
+        said.get("family"),
+        said.get("certificate_name"),
+        said.get("latin_given"),
+        said.get("latin_family"),
+    ]
 
 
 def _same(work: Work, held: Private | None, said: str | None) -> Private | None:
