@@ -158,6 +158,12 @@ def from_error(error: Exception) -> Response:
         errors = [
             {"pointer": f"#/{field.lstrip('/')}", "detail": str(error), "code": slug(type(error)).replace("-", "_")}
         ]
+    elif people := getattr(error, "people", None):
+        # An error holds no name; whoever shows it knows the people by their ids.
+        code = slug(type(error)).replace("-", "_")
+        errors = [
+            {"pointer": "#", "detail": "It is about this person.", "code": code, "person": str(p)} for p in people
+        ]
     if isinstance(error, Stale):
         headers["ETag"] = f'"{error.version}"'
     elif isinstance(error, NotSignedIn):

@@ -341,6 +341,7 @@ def test_a_register_with_somebody_unmarked_is_not_sealed(lead_caller: Caller, ro
     answer = lead_caller.post(f"{path}/seal", {"attestation": "I was there."})
     assert (answer.status_code, answer.json["code"]) == (409, "unmarked")
     assert str(room.people["Ada"]) in answer.json["detail"]
+    assert {each["person"] for each in answer.json["errors"]} == {str(person) for person in room.people.values()}
 
 
 def test_the_lead_resolves_a_conflict(
