@@ -71,6 +71,10 @@ class NotSealed(Refused):
     """The register is not sealed yet."""
 
 
+class SessionNotOver(Refused):
+    """The register would be closed while somebody may still leave early."""
+
+
 class Unmarked(Refused):
     """Enrolled learners have no mark; `people` are their ids."""
 
@@ -707,6 +711,7 @@ class AttendanceRegister(Aggregate):
         *,
         enrolled: Collection[UUID],
         lead_on_date: UUID,
+        over_at: datetime,
         attestation: str,
         by: UUID,
         at: datetime,
@@ -714,12 +719,18 @@ class AttendanceRegister(Aggregate):
     ) -> None:
         """Close the first version of the register, as the lead on that date.
 
-        `attestation` is the sentence that the lead signs.
+        `over_at` is when the session ended: as it was held, or as planned. `attestation` is the sentence that the lead
+        signs.
 
-        :raises NotTheLead, AlreadySealed, Unmarked, OpenConflict: as their names say.
+        :raises NotTheLead, AlreadySealed, SessionNotOver, Unmarked, OpenConflict: as their names say.
         """
         self._must_be_open()
         self._must_be_lead(by, lead_on_date, "seals the register")
+        if at < over_at:
+            raise SessionNotOver(
+                f"The session lasts until {over_at:%Y-%m-%d %H:%M} UTC. Seal its register then; if it ended before, record "
+                "first how it was held."
+            )
         if missing := self.unmarked(enrolled):
             raise Unmarked(missing)
         if disputed := self.conflicts:

@@ -592,11 +592,13 @@ _CLASS = Prepared(
 class Half:
     """A session, and what one person is to it: all that decides whether they may mark.
 
-    `starts` and `ends` are the planned times, or the actual ones where these reach further.
+    `starts` and `ends` are the planned times, or the actual ones where these reach further. `over_at` is when it ended:
+    as it was held, or as planned where nothing was said yet.
     """
 
     starts: datetime
     ends: datetime
+    over_at: datetime
     zone: str
     cancelled: bool
     body: str
@@ -630,11 +632,14 @@ def half(read: Connection, course: UUID, session: int, person: UUID) -> Half | N
     if row is None:
         return None
     starts, ends, started, ended, zone, cancelled, body, code, appointments, authorisations = row
+    over_at = ends
     if started is not None:
+        over_at = ended
         starts, ends = min(starts, started), max(ends, ended)
     return Half(
         starts=datetime.fromisoformat(starts),
         ends=datetime.fromisoformat(ends),
+        over_at=datetime.fromisoformat(over_at),
         zone=zone,
         cancelled=cancelled,
         body=body,

@@ -79,6 +79,8 @@ class Classroom:
         )
 
     def seal(self, session: int = 1, by: UUID | None = None, **said: Any) -> Receipt:
+        """Seal a register, when the session is over."""
+        self.clock.set(max(self.clock(), self.office.log.get(Course, self.course).planned[session].ends))
         return registers.seal(
             self.office,
             self.act(by=by or self.lead, **said),

@@ -470,8 +470,8 @@ class WholeLife(RuleBasedStateMachine):
                 continue
             self.clock.set(max(self.clock(), session.starts + timedelta(minutes=10)))
             self.on_course(registers.mark_all_present, self.lead, session=number)
-            self.on_course(registers.seal, self.lead, session=number, attestation="I was there.")
             self.clock.set(max(self.clock(), session.ends))
+            self.on_course(registers.seal, self.lead, session=number, attestation="I was there.")
             self.on_course(courses.hold_session, session=number)
 
     # Completion, certificates.

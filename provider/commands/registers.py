@@ -174,16 +174,16 @@ def dismiss_set_aside(
 def seal(work: Work, *, course: UUID, session: int, attestation: str) -> Receipt:
     """Close the first version of the register, as the trainer who led the session; `attestation` is what they sign.
 
-    :raises NotTheLead, AlreadySealed, Unmarked, OpenConflict, SessionDropped: as their names say.
+    :raises NotTheLead, AlreadySealed, SessionNotOver, Unmarked, OpenConflict, SessionDropped: as their names say.
     """
     with _alone(work, course, session) as stream:
         # Whoever was enrolled a moment ago has to be marked too.
         work.office.views.catch_up()
-        _half(work, course, session)
+        half = _half(work, course, session)
         lead = _lead_of(work, course, session)
         seated, _ = view.class_of(work.read, course)
         register = _addressed(work, stream, course, session)
-        register.seal(enrolled=seated, lead_on_date=lead, attestation=attestation, **work.by)
+        register.seal(enrolled=seated, lead_on_date=lead, over_at=half.over_at, attestation=attestation, **work.by)
         return work.record(register)
 
 

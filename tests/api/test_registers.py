@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -304,6 +305,9 @@ def test_a_register_is_sealed_countersigned_and_amended(
 ) -> None:
     said = {"attestation": "I was there."}
     lead_caller.post(f"{path}/mark-all-present")
+    early = lead_caller.post(f"{path}/seal", said)
+    assert (early.status_code, early.json["code"]) == (409, "session_not_over")
+    room.clock.set(room.starts(1) + timedelta(hours=4))
     assert lead_caller.post(f"{path}/seal", said, version=None).status_code == 428
     assert lead_caller.post(f"{path}/seal", said, version=1).status_code == 412
     assert lead_caller.post(f"{path}/seal", {}).status_code == 422
@@ -338,6 +342,7 @@ def test_a_register_is_sealed_countersigned_and_amended(
 
 
 def test_a_register_with_somebody_unmarked_is_not_sealed(lead_caller: Caller, room: Classroom, path: str) -> None:
+    room.clock.set(room.starts(1) + timedelta(hours=4))
     answer = lead_caller.post(f"{path}/seal", {"attestation": "I was there."})
     assert (answer.status_code, answer.json["code"]) == (409, "unmarked")
     assert str(room.people["Ada"]) in answer.json["detail"]

@@ -101,7 +101,12 @@ class Sample:
                 at=at,
             )
             register.seal(
-                enrolled=learners, lead_on_date=self.lead, attestation="as marked", by=self.lead, at=session.ends
+                enrolled=learners,
+                lead_on_date=self.lead,
+                over_at=session.ends,
+                attestation="as marked",
+                by=self.lead,
+                at=session.ends,
             )
             registers.append(register)
         return registers

@@ -37,6 +37,7 @@ from domain.register import (
     OwnAmendment,
     OwnCountersignature,
     Resolution,
+    SessionNotOver,
     Status,
     Unmarked,
     standing,
@@ -106,7 +107,7 @@ def marked(*batch: MarkRequest, by: UUID = LEAD, **other):
 
 
 def sealed(register: AttendanceRegister) -> None:
-    register.seal(enrolled={ADA, BOB}, lead_on_date=LEAD, attestation="I was there.", by=LEAD, at=EVENING)
+    register.seal(enrolled={ADA, BOB}, lead_on_date=LEAD, over_at=ENDS, attestation="I was there.", by=LEAD, at=EVENING)
 
 
 def amending(request: MarkRequest, by: UUID = REGISTRAR, **other):
@@ -778,7 +779,20 @@ def test_only_a_mark_of_the_conflict_is_chosen():
 
 
 def sealing(by: UUID = LEAD, enrolled=(ADA, BOB)):
-    return {"enrolled": enrolled, "lead_on_date": LEAD, "attestation": "I was there.", "by": by, "at": EVENING}
+    return {
+        "enrolled": enrolled,
+        "lead_on_date": LEAD,
+        "over_at": ENDS,
+        "attestation": "I was there.",
+        "by": by,
+        "at": EVENING,
+    }
+
+
+def test_nobody_seals_while_somebody_may_still_leave_early():
+    said = {**sealing(), "at": ENDS - timedelta(seconds=1)}
+    given(opened, BOTH).when(AttendanceRegister.seal, **said).then_refused(SessionNotOver, "10:30")
+    given(opened, BOTH).when(AttendanceRegister.seal, **{**said, "at": ENDS}).then(AttendanceRegister.Sealed)
 
 
 def test_the_lead_seals_the_register_with_the_marks_that_stand():

@@ -362,7 +362,7 @@ def test_after_the_seal_only_an_approved_amendment_counts(shelf: Office) -> None
     ada = course.request()
     register = course.register()
     course.mark(register, a_mark(ada.person, Status.ABSENT))
-    register.seal(enrolled=[ada.person], lead_on_date=LEAD, attestation="So it was.", by=LEAD, at=START)
+    register.seal(enrolled=[ada.person], lead_on_date=LEAD, over_at=START, attestation="So it was.", by=LEAD, at=START)
     course.mark(register, a_mark(ada.person, Status.PRESENT, minute=2), enrolled=[ada.person])
     assert course.row(ada)["marks"]["1"]["status"] == "absent"
     register.approve_amendment(number=1, by=REGISTRAR, at=START)

@@ -30,6 +30,7 @@ from domain.register import (
     OpenConflict,
     OwnAmendment,
     OwnCountersignature,
+    SessionNotOver,
     Unmarked,
 )
 from domain.trainer import Authority
@@ -307,6 +308,24 @@ class TestConflict:
 
 
 class TestSeal:
+    def test_waits_for_the_end_of_the_session_as_it_was_held(self, room: Classroom) -> None:
+        ended = room.starts(1) + timedelta(hours=2)
+        room.clock.set(ended)
+        room.all_present()
+        sealing = {"course": room.course, "session": 1, "attestation": "I was there."}
+        with pytest.raises(SessionNotOver, match="record first how it was held"):
+            registers.seal(room.office, room.act(by=room.lead), **sealing)
+        courses.hold_session(
+            room.office,
+            room.act(),
+            course=room.course,
+            session=1,
+            ended=ended,
+            contact_minutes=100,
+            reason="fire_alarm",
+        )
+        assert registers.seal(room.office, room.act(by=room.lead), **sealing).version
+
     def test_needs_a_mark_of_everybody_with_a_seat(self, room: Classroom) -> None:
         with pytest.raises(Unmarked) as refusal:
             room.seal()
