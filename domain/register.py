@@ -728,8 +728,8 @@ class AttendanceRegister(Aggregate):
         self._must_be_lead(by, lead_on_date, "seals the register")
         if at < over_at:
             raise SessionNotOver(
-                f"The session lasts until {over_at:%Y-%m-%d %H:%M} UTC. Seal its register then; if it ended before, record "
-                "first how it was held."
+                f"The session lasts until {over_at:%Y-%m-%d %H:%M} UTC. Seal its register then; if it ended before, "
+                "record first how it was held."
             )
         if missing := self.unmarked(enrolled):
             raise Unmarked(missing)
