@@ -20,6 +20,7 @@ import orjson
 from provider.bootstrap import PROJECTIONS
 from provider.log import EventLog
 from provider.views import Views
+from tests.bench.floor import prepare
 from tests.bench.load import Requests, Result, http, run
 from tests.bench.sample import Sample
 from tests.bench.servers import ROOT, Class, Seeded, seed, served
@@ -113,6 +114,7 @@ def over_http(folder: Path, names: list[str], asked: argparse.Namespace) -> list
     say("founding an institution with courses to mark …")
     data, floor_folder = folder / "office", folder / "floor"
     floor_folder.mkdir()
+    prepare(floor_folder)
     seeded = seed(data, asked.courses)
     roster = http("GET", f"/v1/courses/{seeded.classes[0].course}/roster", token=seeded.token)
     figures = []

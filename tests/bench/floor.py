@@ -9,18 +9,24 @@ from pathlib import Path
 
 from flask import Flask, Response, request
 
-FOLDER = Path(os.environ["BENCH_FOLDER"])
+FOLDER = Path(os.environ.get("BENCH_FOLDER", "."))
 LOCAL = threading.local()
 
 app = Flask("floor")
 
 
+def prepare(folder: Path) -> None:
+    """Make the table before any worker starts: to switch to WAL ignores the busy timeout."""
+    made = sqlite3.connect(folder / "floor.sqlite", isolation_level=None)
+    made.execute("PRAGMA journal_mode=WAL")
+    made.execute("CREATE TABLE IF NOT EXISTS marks (id INTEGER PRIMARY KEY, body BLOB)")
+    made.close()
+
+
 def connection() -> sqlite3.Connection:
     if not hasattr(LOCAL, "connection"):
         LOCAL.connection = sqlite3.connect(FOLDER / "floor.sqlite", isolation_level=None, timeout=10)
-        LOCAL.connection.execute("PRAGMA journal_mode=WAL")
         LOCAL.connection.execute("PRAGMA synchronous=FULL")
-        LOCAL.connection.execute("CREATE TABLE IF NOT EXISTS marks (id INTEGER PRIMARY KEY, body BLOB)")
     return LOCAL.connection  # type: ignore[no-any-return]
 
 
