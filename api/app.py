@@ -94,5 +94,4 @@ def _finish(response: Response) -> Response:
 
 
 def _end(_: BaseException | None) -> None:
-    if (reading := g.pop("reading", None)) is not None:
-        reading.rollback()
+    kit.read_no_more()

@@ -74,6 +74,12 @@ def reading() -> Reading:
     return connection
 
 
+def read_no_more() -> None:
+    """Let go of this request's connection to the views, should it have one; what is read later sees a later state."""
+    if (connection := g.pop("reading", None)) is not None:
+        connection.end()
+
+
 def act() -> Act:
     """Return who asks, when it happened, and under which conditions, for the command under way."""
     said: Act = g.act
@@ -179,6 +185,8 @@ class Blueprint(flask_smorest.Blueprint):
                 said = _body(taking)
                 at, behalf = said.pop("at", None), said.pop("on_behalf_of", None)
                 g.act = _act(principal, at, behalf, versioned=versioned, needs_key=needs_key)
+                # A reader that hangs about while the views are written keeps their journal from beginning anew.
+                read_no_more()
                 done = view(said, **path)
                 return done if isinstance(done, Response) else receipt(done, creates=creates, location=location)
 
@@ -484,8 +492,8 @@ def _reached(after: int | None) -> int:
         raise BadRequest(f"`after` names position {after}, but the log ends at {end}.", field="after")
     position = here.views.position(reading())
     if position < end:
+        read_no_more()
         here.views.catch_up(end)
-        g.reading = here.views.lend("request")  # What was read so far stands in a state before.
         position = here.views.position(reading())
     return position
 
@@ -663,5 +671,5 @@ def require_json() -> None:
 
 __all__ = [
     "Asked", "Blueprint", "ListArguments", "Page", "Problem", "QueryArguments", "Whole", "act", "json_answer", "office",
-    "reading", "receipt", "require_json",
+    "read_no_more", "reading", "receipt", "require_json",
 ]  # fmt: skip

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import bindparam, select
 
 from domain.access import Access
 from projections.projection import (
     FOREVER,
     Prepared,
     Projection,
+    Reading,
     Row,
     Rows,
     flag,
@@ -153,7 +154,7 @@ _HOLDER = Prepared(
 )
 
 
-def holder(read: Connection, digest: str) -> Holder | None:
+def holder(read: Reading, digest: str) -> Holder | None:
     """Return who holds the token with this digest, or None where it is unknown or revoked.
 
     Whether it has expired is for the caller's clock to say.
@@ -165,9 +166,7 @@ def holder(read: Connection, digest: str) -> Holder | None:
     return None if revoked else Holder(person, token, frozenset(roles.split()), expires_at)
 
 
-def listing(
-    read: Connection, *, after: int | None = None, limit: int = 50, at: int | None = None
-) -> list[dict[str, Any]]:
+def listing(read: Reading, *, after: int | None = None, limit: int = 50, at: int | None = None) -> list[dict[str, Any]]:
     """Return those who were ever given a role, in that order, up to `limit + 1` of them, each with their tokens.
 
     Each is a dict of `person`, `opened` (the position; the key to go on after), `roles`, `version`, and `tokens`: dicts
@@ -179,20 +178,20 @@ def listing(
     return _with_tokens(read, [dict(row._mapping) for row in read.execute(found)], at)
 
 
-def of_person(read: Connection, person: UUID | str, *, at: int | None = None) -> dict[str, Any] | None:
+def of_person(read: Reading, person: UUID | str, *, at: int | None = None) -> dict[str, Any] | None:
     """Return one person's roles and tokens, as `listing` does; None where they were never given any."""
     found = select(people).where(people.c.person == str(person), holds(people, at))
     rows = [dict(row._mapping) for row in read.execute(found)]
     return next(iter(_with_tokens(read, rows, at)), None)
 
 
-def administrators(read: Connection) -> list[str]:
+def administrators(read: Reading) -> list[str]:
     """Return the persons who may grant roles."""
     found = select(roles.c.person).where(roles.c.role == "admin", holds(roles, None)).order_by(roles.c.granted)
     return list(read.execute(found).scalars())
 
 
-def _with_tokens(read: Connection, rows: list[dict[str, Any]], at: int | None) -> list[dict[str, Any]]:
+def _with_tokens(read: Reading, rows: list[dict[str, Any]], at: int | None) -> list[dict[str, Any]]:
     issued: dict[str, list[dict[str, Any]]] = {row["person"]: [] for row in rows}
     found = select(tokens).where(tokens.c.person.in_(issued), holds(tokens, at))
     for token in read.execute(found.order_by(tokens.c.issued_at, tokens.c.token)):

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, func, select, tuple_
+from sqlalchemy import Select, func, select, tuple_
 
 from domain.certificate import Certificate, Stage
 from projections.directory import course_trainers
-from projections.projection import Projection, Rows, flag, holds, json, number, plain, text, uid, view_table
+from projections.projection import Projection, Reading, Rows, flag, holds, json, number, plain, text, uid, view_table
 
 MANY = 500
 """How many ids are asked for in one statement."""
@@ -153,19 +153,19 @@ def _ended(rows: Rows, event: Certificate.Superseded | Certificate.Revoked, stag
     )
 
 
-def course_of(read: Connection, number: str) -> str | None:
+def course_of(read: Reading, number: str) -> str | None:
     """Return the course that a certificate is about, None where there is no certificate of that number."""
     found = select(certificate_rows.c.course).where(certificate_rows.c.number == number).limit(1)
     return read.execute(found).scalar()
 
 
-def last_serial(read: Connection, year: int) -> int:
+def last_serial(read: Reading, year: int) -> int:
     """Return the last serial that was given out in a year, 0 where there is none."""
     found = select(func.max(certificate_rows.c.serial)).where(certificate_rows.c.year == year)
     return int(read.execute(found).scalar() or 0)
 
 
-def certificate(read: Connection, number: str, *, at: int | None = None) -> dict[str, Any] | None:
+def certificate(read: Reading, number: str, *, at: int | None = None) -> dict[str, Any] | None:
     """Return one certificate by its number; None where there is none.
 
     It has the columns of its row, and `replaced_by`: the number of the certificate in place of this one, or None.
@@ -175,7 +175,7 @@ def certificate(read: Connection, number: str, *, at: int | None = None) -> dict
 
 
 def listing(
-    read: Connection,
+    read: Reading,
     *,
     course: UUID | str | None = None,
     year: int | None = None,
@@ -208,7 +208,7 @@ def listing(
     return _shown(read, found.limit(limit + 1), at)
 
 
-def of_enrolments(read: Connection, course: UUID | str, *, at: int | None = None) -> dict[str, dict[str, Any]]:
+def of_enrolments(read: Reading, course: UUID | str, *, at: int | None = None) -> dict[str, dict[str, Any]]:
     """Return the last certificate of each enrolment of a course that has one: `number` and `state`, by enrolment."""
     column = certificate_rows.c
     found = (
@@ -219,7 +219,7 @@ def of_enrolments(read: Connection, course: UUID | str, *, at: int | None = None
     return {row.enrolment: {"number": row.number, "state": row.state} for row in read.execute(found)}
 
 
-def numbering(read: Connection, *, at: int | None = None) -> list[dict[str, Any]]:
+def numbering(read: Reading, *, at: int | None = None) -> list[dict[str, Any]]:
     """Return for each year how its numbers were used, the first year first.
 
     That is `year`, `last_serial`, how many are `issued` (in force), `superseded` and `revoked`, and `gaps`: the serials
@@ -241,7 +241,7 @@ def numbering(read: Connection, *, at: int | None = None) -> list[dict[str, Any]
     ]
 
 
-def _shown(read: Connection, query: Select[Any], at: int | None) -> list[dict[str, Any]]:
+def _shown(read: Reading, query: Select[Any], at: int | None) -> list[dict[str, Any]]:
     """Return the rows without the positions between which they hold, with what replaced them."""
     found = [dict(row._mapping) for row in read.execute(query)]
     replaced = _replacements(read, [row["number"] for row in found], at)
@@ -251,7 +251,7 @@ def _shown(read: Connection, query: Select[Any], at: int | None) -> list[dict[st
     return found
 
 
-def _replacements(read: Connection, numbers: Iterable[str], at: int | None) -> dict[str, str]:
+def _replacements(read: Reading, numbers: Iterable[str], at: int | None) -> dict[str, str]:
     wanted, column = list(numbers), certificate_rows.c
     found: dict[str, str] = {}
     for i in range(0, len(wanted), MANY):

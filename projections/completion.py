@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Table, select
 
 from domain.basis import Aspect, Basis
 from domain.completion import Because, propose
 from domain.credential import CredentialPolicy, policy_named
 from domain.enrolment import Enrolment
 from projections import directory, registers
-from projections.projection import Projection, Rows, flag, holds, json, number, text, uid, view_table
+from projections.projection import Projection, Reading, Rows, flag, holds, json, number, text, uid, view_table
 
 learners = view_table(
     "completion_learners",
@@ -184,7 +184,7 @@ class Class:
     learners: Sequence[Learner]
 
 
-def class_of(read: Connection, course: UUID | str, *, at: int | None = None) -> Class | None:
+def class_of(read: Reading, course: UUID | str, *, at: int | None = None) -> Class | None:
     """Return the learners with a seat, or who were no-shows, or have a decision; None where there is no such course.
 
     What is proposed follows from the rows as of then: half-days, participation, make-ups and the rules in force.
@@ -331,13 +331,13 @@ def _elsewhere(credited: Iterable[Mapping[str, Any]]) -> list[str]:
     return list({stream: None for stream in named if stream is not None})
 
 
-def decisions_of(read: Connection, enrolment: UUID | str, *, at: int | None = None) -> list[dict[str, Any]]:
+def decisions_of(read: Reading, enrolment: UUID | str, *, at: int | None = None) -> list[dict[str, Any]]:
     """Return all decisions on one learner's completion, the first one first, each with its `because`."""
     query = select(decisions).where(decisions.c.enrolment == str(enrolment), holds(decisions, at))
     return [_plainly(row) for row in read.execute(query.order_by(decisions.c.version))]
 
 
-def outstanding(read: Connection, course: UUID | str, *, at: int | None = None) -> tuple[str, ...]:
+def outstanding(read: Reading, course: UUID | str, *, at: int | None = None) -> tuple[str, ...]:
     """Return, as codes, what is left to do on a course's registers and completion before it can be closed."""
     found = class_of(read, course, at=at)
     if found is None:
@@ -353,15 +353,13 @@ def outstanding(read: Connection, course: UUID | str, *, at: int | None = None) 
     return tuple(code for code, true in left.items() if true)
 
 
-def _rows(read: Connection, table: Table, course: UUID | str, at: int | None) -> list[dict[str, Any]]:
+def _rows(read: Reading, table: Table, course: UUID | str, at: int | None) -> list[dict[str, Any]]:
     """Return a table's rows of one course, in the order of their keys."""
     query = select(table).where(table.c.course == str(course), holds(table, at))
     return [_plainly(row) for row in read.execute(query.order_by(*(table.c[name] for name in table.info["key"])))]
 
 
-def _by_enrolment(
-    read: Connection, table: Table, course: UUID | str, at: int | None
-) -> dict[str, list[dict[str, Any]]]:
+def _by_enrolment(read: Reading, table: Table, course: UUID | str, at: int | None) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
     for row in _rows(read, table, course, at):
         found.setdefault(row["enrolment"], []).append(row)

@@ -7,23 +7,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, bindparam, select
+from sqlalchemy import Select, bindparam, select
 
 from domain import schedule
 from domain.course import Course, Role, Stage
 from domain.schedule import Session
-from projections.projection import (
-    Projection,
-    Row,
-    Rows,
-    flag,
-    holds,
-    json,
-    number,
-    text,
-    uid,
-    view_table,
-)
+from projections.projection import Projection, Reading, Row, Rows, flag, holds, json, number, text, uid, view_table
 
 MANY = 500
 """How many ids are asked for in one statement."""
@@ -319,7 +308,7 @@ _SESSION = select(session_rows).where(
 _SESSION_NOW = _SESSION.where(holds(session_rows, None))
 
 
-def course(read: Connection, course: UUID | str, at: int | None = None) -> dict[str, Any] | None:
+def course(read: Reading, course: UUID | str, at: int | None = None) -> dict[str, Any] | None:
     """Return one course, None where there is none.
 
     Beside the columns of its row it has `sessions` (those of `sessions()`), `lead` (a person's id or None),
@@ -331,7 +320,7 @@ def course(read: Connection, course: UUID | str, at: int | None = None) -> dict[
 
 
 def listing(
-    read: Connection,
+    read: Reading,
     *,
     after: int | None = None,
     limit: int = 50,
@@ -355,7 +344,7 @@ def listing(
     return _whole(read, read.execute(found).all(), at)
 
 
-def sessions(read: Connection, course: UUID | str, at: int | None = None) -> list[dict[str, Any]]:
+def sessions(read: Reading, course: UUID | str, at: int | None = None) -> list[dict[str, Any]]:
     """Return a course's sessions in order of time, cancelled ones too; none where there is no such course.
 
     Each has `number`, `starts`, `ends` (UTC), `zone`, `local_day`, `scheduled_minutes`, `planned_minutes`,
@@ -366,7 +355,7 @@ def sessions(read: Connection, course: UUID | str, at: int | None = None) -> lis
     return [_shown(row) for row in read.execute(found.order_by(session_rows.c.starts, session_rows.c.number))]
 
 
-def session(read: Connection, course: UUID | str, number: int, at: int | None = None) -> dict[str, Any] | None:
+def session(read: Reading, course: UUID | str, number: int, at: int | None = None) -> dict[str, Any] | None:
     """Return one session as `sessions` does, cancelled or not; None where the course has none of that number."""
     if not 0 < number < 2**31:
         return None
@@ -375,7 +364,7 @@ def session(read: Connection, course: UUID | str, number: int, at: int | None = 
     return None if row is None else _shown(row)
 
 
-def _whole(read: Connection, found: Sequence[Any], at: int | None) -> list[dict[str, Any]]:
+def _whole(read: Reading, found: Sequence[Any], at: int | None) -> list[dict[str, Any]]:
     """Return the courses of these rows, with what is in other tables read in a few statements for all."""
     ids = [row.course for row in found]
     sessions: dict[str, list[dict[str, Any]]] = {each: [] for each in ids}

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Table, bindparam, select
+from sqlalchemy import Table, bindparam, select
 
 from domain.catalogue import CATALOGUE
 from domain.course import Course
@@ -16,7 +16,20 @@ from domain.institution import Act, Institution, Settings, SignOff, SignOffMode
 from domain.person import Person
 from domain.refusal import Refused
 from domain.trainer import Trainer
-from projections.projection import Prepared, Projection, Row, Rows, holds, json, number, plain, text, uid, view_table
+from projections.projection import (
+    Prepared,
+    Projection,
+    Reading,
+    Row,
+    Rows,
+    holds,
+    json,
+    number,
+    plain,
+    text,
+    uid,
+    view_table,
+)
 
 MANY = 500
 """How many ids are asked for in one statement."""
@@ -295,7 +308,7 @@ def _held(rows: Rows, table: Table, event: Any) -> Row:
     return row
 
 
-def institution(read: Connection, *, at: int | None = None) -> dict[str, Any] | None:
+def institution(read: Reading, *, at: int | None = None) -> dict[str, Any] | None:
     """Return the institution: `institution`, `name`, `settings`, `registrations`, `overrides`, `version`; or None.
 
     `settings` has the members of `domain.institution.Settings`, `overrides` are the latest first.
@@ -303,7 +316,7 @@ def institution(read: Connection, *, at: int | None = None) -> dict[str, Any] | 
     return _one(read, select(institution_rows).where(holds(institution_rows, at)).limit(1))
 
 
-def settings(read: Connection, *, at: int | None = None) -> Settings:
+def settings(read: Reading, *, at: int | None = None) -> Settings:
     """Return the institution's settings.
 
     :raises NotFoundedThen: as of a position before it was founded.
@@ -322,20 +335,18 @@ def settings(read: Connection, *, at: int | None = None) -> Settings:
     )
 
 
-def policies(read: Connection, *, at: int | None = None) -> tuple[CredentialPolicy, ...]:
+def policies(read: Reading, *, at: int | None = None) -> tuple[CredentialPolicy, ...]:
     """Return all rules for credentials: the institution's own, latest first, then the catalogue."""
     known = institution(read, at=at)
     return (*(_policy(each) for each in (known["overrides"] if known else ())), *CATALOGUE)
 
 
-def person(read: Connection, person: UUID | str, *, at: int | None = None) -> dict[str, Any] | None:
+def person(read: Reading, person: UUID | str, *, at: int | None = None) -> dict[str, Any] | None:
     """Return one person, with handles for what is personal; None where there is none."""
     return _one(read, select(people_rows).where(people_rows.c.person == str(person), holds(people_rows, at)))
 
 
-def people(
-    read: Connection, *, after: int | None = None, limit: int = 50, at: int | None = None
-) -> list[dict[str, Any]]:
+def people(read: Reading, *, after: int | None = None, limit: int = 50, at: int | None = None) -> list[dict[str, Any]]:
     """Return people in the order in which they became known, after a `registered` position: up to `limit + 1`."""
     found = select(people_rows).where(holds(people_rows, at)).order_by(people_rows.c.registered).limit(limit + 1)
     if after is not None:
@@ -343,7 +354,7 @@ def people(
     return _all(read, found)
 
 
-def addresses(read: Connection, *, after: int | None = None, limit: int = 1_000) -> Sequence[Any]:
+def addresses(read: Reading, *, after: int | None = None, limit: int = 1_000) -> Sequence[Any]:
     """Return the e-mails of people, in the order in which they became known, after a `registered` position.
 
     Rows have `person`, `registered`, `linked_to`, `email` and `body_emails`, a handle by body; up to `limit` of them.
@@ -358,7 +369,7 @@ _BY_IDS = select(people_rows).where(people_rows.c.person.in_(bindparam("wanted",
 _NOW_BY_IDS = _BY_IDS.where(holds(people_rows, None))
 
 
-def people_by_ids(read: Connection, ids: Iterable[UUID | str], *, at: int | None = None) -> dict[str, dict[str, Any]]:
+def people_by_ids(read: Reading, ids: Iterable[UUID | str], *, at: int | None = None) -> dict[str, dict[str, Any]]:
     """Return people by their ids; those unknown are left out."""
     wanted = list({str(each) for each in ids})
     query = _NOW_BY_IDS if at is None else _BY_IDS.where(holds(people_rows, at))
@@ -369,14 +380,14 @@ def people_by_ids(read: Connection, ids: Iterable[UUID | str], *, at: int | None
     return found
 
 
-def trainer(read: Connection, person: UUID | str, *, at: int | None = None) -> dict[str, Any] | None:
+def trainer(read: Reading, person: UUID | str, *, at: int | None = None) -> dict[str, Any] | None:
     """Return one trainer by their person id: `trainer`, `person`, `authorisations`, `version`; or None."""
     stream = Trainer.create_id(UUID(str(person)))
     return _one(read, select(trainer_rows).where(trainer_rows.c.trainer == str(stream), holds(trainer_rows, at)))
 
 
 def trainers(
-    read: Connection, *, after: int | None = None, limit: int = 50, at: int | None = None
+    read: Reading, *, after: int | None = None, limit: int = 50, at: int | None = None
 ) -> list[dict[str, Any]]:
     """Return trainers in the order in which they were registered, after a `registered` position: up to `limit + 1`."""
     found = select(trainer_rows).where(holds(trainer_rows, at)).order_by(trainer_rows.c.registered).limit(limit + 1)
@@ -385,7 +396,7 @@ def trainers(
     return _all(read, found)
 
 
-def trainers_of(read: Connection, course: UUID | str, *, at: int | None = None) -> dict[str, str]:
+def trainers_of(read: Reading, course: UUID | str, *, at: int | None = None) -> dict[str, str]:
     """Return who teaches a course: person → `lead` or `co_trainer`."""
     found = select(course_trainers.c.person, course_trainers.c.role).where(
         course_trainers.c.course == str(course), course_trainers.c.role != FORMER, holds(course_trainers, at)
@@ -400,7 +411,7 @@ _NOW_NAMES_BY_IDS = _NAMES_BY_IDS.where(holds(people_rows, None))
 
 
 def names_by_ids(
-    read: Connection, ids: Iterable[UUID | str], *, at: int | None = None
+    read: Reading, ids: Iterable[UUID | str], *, at: int | None = None
 ) -> dict[str, dict[str, str | None]]:
     """Return the handles of people's names by their ids; a third of the cost of `people_by_ids`."""
     wanted = list({str(each) for each in ids})
@@ -418,7 +429,7 @@ _TEACHES = select(course_trainers.c.role).where(
 _TEACHES_NOW = Prepared(_TEACHES.where(holds(course_trainers, None)))
 
 
-def is_trainer_of(read: Connection, person: UUID | str, course: UUID | str, at: int | None = None) -> bool:
+def is_trainer_of(read: Reading, person: UUID | str, course: UUID | str, at: int | None = None) -> bool:
     """Tell whether somebody teaches a course, or taught a part of it before they were released."""
     said = {"course": str(course), "person": str(person)}
     if at is None:
@@ -426,7 +437,7 @@ def is_trainer_of(read: Connection, person: UUID | str, course: UUID | str, at: 
     return read.execute(_TEACHES.where(holds(course_trainers, at)), said).first() is not None
 
 
-def lead_on(read: Connection, course: UUID | str, at: int | None = None) -> str | None:
+def lead_on(read: Reading, course: UUID | str, at: int | None = None) -> str | None:
     """Return the person who leads a course, None while nobody does."""
     return next((person for person, role in trainers_of(read, course, at=at).items() if role == "lead"), None)
 
@@ -445,12 +456,12 @@ def _policy(said: Mapping[str, Any]) -> CredentialPolicy:
     )
 
 
-def _one(read: Connection, query: Any) -> dict[str, Any] | None:
+def _one(read: Reading, query: Any) -> dict[str, Any] | None:
     row = read.execute(query).first()
     return None if row is None else _shown(row)
 
 
-def _all(read: Connection, query: Any) -> list[dict[str, Any]]:
+def _all(read: Reading, query: Any) -> list[dict[str, Any]]:
     return [_shown(row) for row in read.execute(query)]
 
 

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid5
 
-from sqlalchemy import Connection, Select, func, select, tuple_
+from sqlalchemy import Select, func, select, tuple_
 
 from domain.basis import Aspect, Basis
 from domain.certificate import Certificate
@@ -25,6 +25,7 @@ from domain.submission import Outcome, Submission
 from projections import history
 from projections.projection import (
     Projection,
+    Reading,
     Row,
     Rows,
     flag,
@@ -523,7 +524,7 @@ def _held(rows: Rows, table: Any, *key: object) -> Row:
 # The queries.
 
 
-def open_of(read: Connection, document: UUID | str, at: int | None = None) -> list[dict[str, Any]]:
+def open_of(read: Reading, document: UUID | str, at: int | None = None) -> list[dict[str, Any]]:
     """Return what is at odds with the record of one document (a certificate's or a submission's id), as `listing` does.
 
     A `line` says which line of a submission it is; None for a certificate.
@@ -535,7 +536,7 @@ def open_of(read: Connection, document: UUID | str, at: int | None = None) -> li
 
 
 def open_one(
-    read: Connection, document: UUID | str, stream: UUID | str, aspect: str, *, line: int = 0
+    read: Reading, document: UUID | str, stream: UUID | str, aspect: str, *, line: int = 0
 ) -> dict[str, Any] | None:
     """Return the open discrepancy of a document in one aspect of a stream, now; None where there is none.
 
@@ -553,7 +554,7 @@ def open_one(
     return next(iter(_shown(read, found, None)), None)
 
 
-def open_counts(read: Connection, ids: Collection[str], *, at: int | None = None) -> dict[str, int]:
+def open_counts(read: Reading, ids: Collection[str], *, at: int | None = None) -> dict[str, int]:
     """Return how many discrepancies are open by document, for those of these ids that have any."""
     wanted = list(ids)
     found: dict[str, int] = {}
@@ -571,7 +572,7 @@ def open_counts(read: Connection, ids: Collection[str], *, at: int | None = None
     return found
 
 
-def outstanding(read: Connection, course: UUID | str, *, at: int | None = None) -> list[str]:
+def outstanding(read: Reading, course: UUID | str, *, at: int | None = None) -> list[str]:
     """Return, as codes, what stands against closing a course: discrepancies_open, or nothing."""
     found = select(found_rows.c.discrepancy).where(
         found_rows.c.course == str(course), found_rows.c.state == State.OPEN.value, holds(found_rows, at)
@@ -579,14 +580,14 @@ def outstanding(read: Connection, course: UUID | str, *, at: int | None = None) 
     return [OUTSTANDING] if read.execute(found.limit(1)).first() is not None else []
 
 
-def discrepancy(read: Connection, discrepancy: UUID | str, *, at: int | None = None) -> dict[str, Any] | None:
+def discrepancy(read: Reading, discrepancy: UUID | str, *, at: int | None = None) -> dict[str, Any] | None:
     """Return one discrepancy as `listing` does, whatever became of it; None where there is none."""
     found = select(found_rows).where(found_rows.c.discrepancy == str(discrepancy), holds(found_rows, at))
     return next(iter(_shown(read, found, at)), None)
 
 
 def listing(
-    read: Connection,
+    read: Reading,
     *,
     course: UUID | str | None = None,
     state: str | None = None,
@@ -610,7 +611,7 @@ def listing(
     return _shown(read, found.limit(limit + 1), at)
 
 
-def _shown(read: Connection, query: Select[Any], at: int | None) -> list[dict[str, Any]]:
+def _shown(read: Reading, query: Select[Any], at: int | None) -> list[dict[str, Any]]:
     """Return the rows without the positions between which they hold, each with its sentence."""
     found = [dict(row._mapping) for row in read.execute(query)]
     streams = {row["stream"] for row in found if row["aspect"] == Aspect.REGISTER}

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from eventsourcing.utils import get_topic
-from sqlalchemy import ColumnElement, Connection, func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 
 from domain.access import Access
 from domain.certificate import Certificate
@@ -20,7 +20,19 @@ from domain.person import Person
 from domain.register import AttendanceRegister
 from domain.submission import Submission
 from domain.trainer import Trainer
-from projections.projection import FOREVER, Projection, Rows, flag, holds, instant, number, text, uid, view_table
+from projections.projection import (
+    FOREVER,
+    Projection,
+    Reading,
+    Rows,
+    flag,
+    holds,
+    instant,
+    number,
+    text,
+    uid,
+    view_table,
+)
 
 LATE = timedelta(hours=24)
 """What is recorded later than this after it happened is a late entry, which auditors look at."""
@@ -192,7 +204,7 @@ def _held(rows: Rows, stream: str, course: str | None, value: Any) -> Iterator[s
                 rows.add(things, thing=line_key, kind="line", course=course, person=each.person, number=each.line)
 
 
-def position_at(read: Connection, moment: datetime) -> int:
+def position_at(read: Reading, moment: datetime) -> int:
     """Return the last position before the first event that was recorded later than this moment.
 
     Stamps come from several processes, so they need not rise with the position; before the first later one, all are
@@ -206,7 +218,7 @@ def position_at(read: Connection, moment: datetime) -> int:
     return int(read.execute(select(func.max(entries.c.position))).scalar() or 0)
 
 
-def version_of(read: Connection, stream: UUID | str, *, at: int | None = None) -> int | None:
+def version_of(read: Reading, stream: UUID | str, *, at: int | None = None) -> int | None:
     """Return the version that a stream had as of a position, None before its first event."""
     version = read.execute(
         select(func.max(entries.c.version)).where(
@@ -217,7 +229,7 @@ def version_of(read: Connection, stream: UUID | str, *, at: int | None = None) -
 
 
 def listing(
-    read: Connection,
+    read: Reading,
     *,
     subject: UUID | str | None = None,
     course: UUID | str | None = None,
@@ -275,7 +287,7 @@ def listing(
     return [_shown(row) for row in read.execute(found)]
 
 
-def entry(read: Connection, position: int, *, at: int | None = None) -> dict[str, Any] | None:
+def entry(read: Reading, position: int, *, at: int | None = None) -> dict[str, Any] | None:
     """Return one entry, as `listing` does; None where there is none as of then."""
     if position > (FOREVER if at is None else at):
         return None
@@ -283,7 +295,7 @@ def entry(read: Connection, position: int, *, at: int | None = None) -> dict[str
     return None if row is None else _shown(row)
 
 
-def things_by_ids(read: Connection, ids: Iterable[str], *, at: int | None = None) -> dict[str, dict[str, Any]]:
+def things_by_ids(read: Reading, ids: Iterable[str], *, at: int | None = None) -> dict[str, dict[str, Any]]:
     """Return what ids stand for; those unknown are left out.
 
     Each is a dict of `thing`, `kind` (institution, person, trainer, access, course, enrolment, register, certificate,

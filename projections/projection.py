@@ -36,11 +36,45 @@ Row = Mapping[str, Any]
 Event = TypeVar("Event")
 Handler = Callable[["Rows", Any], None]
 
-Reading = Connection
-"""A connection on which all queries see one state of the views; the web passes it on and knows no more of it."""
-
 METADATA = MetaData()
 """All tables of all views."""
+
+
+class Reading:
+    """A connection to the views on which all queries see one state, from `begin()` to `end()`.
+
+    `driver` is the driver's own, for what is prepared; `execute` takes a statement that is composed. SQLAlchemy is told
+    to leave transactions alone: to keep account of one costs it as much as a query.
+    """
+
+    BEGIN = "BEGIN"
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.dialect = connection.dialect
+        self.execute = connection.execute
+        self.driver: Any = connection.connection.dbapi_connection
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be read here any more."""
+        return self._connection.closed
+
+    def begin(self) -> None:
+        """Begin anew: what is read from now on stands in the newest state."""
+        if self.driver.in_transaction:
+            self.driver.rollback()
+        self.driver.execute(self.BEGIN)
+
+    def end(self) -> None:
+        """Let go of the state that was read; nothing is written."""
+        self.driver.rollback()
+
+    def close(self) -> None:
+        """Give the connection back."""
+        if not self._connection.closed:
+            self.end()
+        self._connection.close()
 
 
 class Rows(Protocol):
@@ -178,21 +212,18 @@ class Prepared:
         ]
         self._made: dict[str, tuple[str, tuple[str, ...], dict[str, Any]]] = {}
 
-    def all(self, read: Connection, **values: object) -> list[tuple[Any, ...]]:
+    def all(self, read: Reading, **values: object) -> list[tuple[Any, ...]]:
         """Return all rows for these values of the statement's parameters."""
         made = self._made.get(read.dialect.name) or self._make(read)
         sql, names, constants = made
-        cursor = read.connection.cursor()
-        try:
-            cursor.execute(sql, tuple([values[name] if name in values else constants[name] for name in names]))
-            rows = cast("list[tuple[Any, ...]]", cursor.fetchall())
-        finally:
-            cursor.close()
+        asked = tuple([values[name] if name in values else constants[name] for name in names])
+        rows = cast("list[tuple[Any, ...]]", read.driver.execute(sql, asked).fetchall())
         return [self._as_typed(row) for row in rows] if self._read else rows
 
-    def first(self, read: Connection, **values: object) -> tuple[Any, ...] | None:
+    def first(self, read: Reading, **values: object) -> tuple[Any, ...] | None:
         """Return the first row, or None where there is none."""
-        return next(iter(self.all(read, **values)), None)
+        rows = self.all(read, **values)
+        return rows[0] if rows else None
 
     def _as_typed(self, row: Sequence[Any]) -> tuple[Any, ...]:
         values = list(row)
@@ -201,7 +232,7 @@ class Prepared:
                 values[i] = read(values[i])
         return tuple(values)
 
-    def _make(self, read: Connection) -> tuple[str, tuple[str, ...], dict[str, Any]]:
+    def _make(self, read: Reading) -> tuple[str, tuple[str, ...], dict[str, Any]]:
         compiled = self.statement.compile(dialect=read.dialect)
         made = (str(compiled), tuple(compiled.positiontup or ()), dict(compiled.params))
         self._made[read.dialect.name] = made

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Select, Table, and_, bindparam, select
+from sqlalchemy import Select, Table, and_, bindparam, select
 
 from domain.completion import UNMARKED
 from domain.course import Course
@@ -22,6 +22,7 @@ from projections.projection import (
     FOREVER,
     Prepared,
     Projection,
+    Reading,
     Row,
     Rows,
     flag,
@@ -626,7 +627,7 @@ class Half:
         return next((authority for authority in Authority if authority in held), None)
 
 
-def half(read: Connection, course: UUID, session: int, person: UUID) -> Half | None:
+def half(read: Reading, course: UUID, session: int, person: UUID) -> Half | None:
     """Return a session as somebody stands to it; None where the course has no such session."""
     row = _SESSION.first(read, course=str(course), session=session, trainer=str(Trainer.create_id(person)))
     if row is None:
@@ -664,7 +665,7 @@ def _authorisation(said: Sequence[Any]) -> Authorisation:
     )
 
 
-def class_of(read: Connection, course: UUID, *, among: Collection[UUID] | None = None) -> tuple[set[UUID], set[UUID]]:
+def class_of(read: Reading, course: UUID, *, among: Collection[UUID] | None = None) -> tuple[set[UUID], set[UUID]]:
     """Return the people with a seat on a course, and those with an enrolment but no seat now; `among` these, if given.
 
     To look for one person is quicker than to read the class.
@@ -695,7 +696,7 @@ SHOWN = (
 """What is shown of a mark."""
 
 
-def register(read: Connection, course: UUID | str, session: int, *, at: int | None = None) -> dict[str, Any] | None:
+def register(read: Reading, course: UUID | str, session: int, *, at: int | None = None) -> dict[str, Any] | None:
     """Return the register of a session, opened or not; None where the course has no such session.
 
     `lead` is who held it, else who leads by the plan: they seal it. `learners` are those with a seat and whoever else
@@ -782,7 +783,7 @@ class Book:
         return self.seals[-1]["set_by"].get(person) if self.seals else None
 
 
-def books(read: Connection, streams: Collection[str], *, at: int | None = None) -> dict[str, Book]:
+def books(read: Reading, streams: Collection[str], *, at: int | None = None) -> dict[str, Book]:
     """Return registers by their ids; one that was never opened is empty."""
     said: dict[str, dict[str, Mapping[str, Any]]] = {stream: {} for stream in streams}
     for row in _rows(
@@ -800,19 +801,19 @@ def books(read: Connection, streams: Collection[str], *, at: int | None = None) 
     return {stream: Book.of(said[stream], versions[stream]) for stream in said}
 
 
-def enrolled(read: Connection, course: UUID | str, *, at: int | None = None) -> list[dict[str, Any]]:
+def enrolled(read: Reading, course: UUID | str, *, at: int | None = None) -> list[dict[str, Any]]:
     """Return everybody who was ever enrolled on a course, in the order of their requests, with their standing."""
     query = select(learners).where(learners.c.course == str(course)).order_by(learners.c.requested)
     return _rows(read, query, learners, at)
 
 
-def learner(read: Connection, enrolment: UUID | str, *, at: int | None = None) -> dict[str, Any] | None:
+def learner(read: Reading, enrolment: UUID | str, *, at: int | None = None) -> dict[str, Any] | None:
     """Return one enrolment, with its course and standing; None where there is none."""
     found = _rows(read, select(learners).where(learners.c.enrolment == str(enrolment)), learners, at)
     return found[0] if found else None
 
 
-def taught(read: Connection, course: UUID | str, *, at: int | None = None) -> dict[str, Any] | None:
+def taught(read: Reading, course: UUID | str, *, at: int | None = None) -> dict[str, Any] | None:
     """Return what is taught, under which policy, and the `sessions` that were not cancelled; None for no such course.
 
     The dict has `course`, `body`, `code`, `policy_version`, `schedule_version` and `accepted_minutes`: the contact
@@ -837,13 +838,13 @@ def taught(read: Connection, course: UUID | str, *, at: int | None = None) -> di
     }
 
 
-def undecided_amendments(read: Connection, streams: Collection[str], *, at: int | None = None) -> dict[str, int]:
+def undecided_amendments(read: Reading, streams: Collection[str], *, at: int | None = None) -> dict[str, int]:
     """Return how many amendments of these registers wait for a decision, where there are any."""
     query = select(amendments).where(amendments.c.register.in_(streams), amendments.c.state == "pending")
     return Counter(row["register"] for row in _rows(read, query, amendments, at))
 
 
-def person_of_amendment(read: Connection, stream: UUID, number: int) -> str | None:
+def person_of_amendment(read: Reading, stream: UUID, number: int) -> str | None:
     """Return whose mark an amendment is about; None where there is no such amendment."""
     query = select(amendments).where(amendments.c.register == str(stream), amendments.c.number == number)
     return next((row["person"] for row in _rows(read, query, amendments, None)), None)
@@ -867,6 +868,6 @@ def _without(row: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name not in names}
 
 
-def _rows(read: Connection, query: Select[Any], table: Table, at: int | None) -> list[dict[str, Any]]:
+def _rows(read: Reading, query: Select[Any], table: Table, at: int | None) -> list[dict[str, Any]]:
     found = read.execute(query.where(holds(table, at)))
     return [_without(dict(row._mapping), "since", "until") for row in found]

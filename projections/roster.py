@@ -12,7 +12,6 @@ from sqlalchemy import (
     BindParameter,
     Column,
     ColumnElement,
-    Connection,
     Label,
     Select,
     Text,
@@ -32,6 +31,7 @@ from projections.projection import (
     FOREVER,
     Prepared,
     Projection,
+    Reading,
     Row,
     Rows,
     flag,
@@ -418,7 +418,7 @@ _COURSE_OF = Prepared(select(enrolments.c.course).where(enrolments.c.enrolment =
 
 
 def _rows(
-    read: Connection, statements: tuple[Select[Any], Select[Any]], at: int | None, **said: object
+    read: Reading, statements: tuple[Select[Any], Select[Any]], at: int | None, **said: object
 ) -> list[dict[str, Any]]:
     now, then = statements
     result = read.execute(now, said) if at is None else read.execute(then, {**said, "at": at})
@@ -478,7 +478,7 @@ _LINES = _lines(ROSTER_LINE)
 _VERSIONS = _lines(ROSTER_LINE[:3])
 
 
-def lines(read: Connection, course: UUID | str, at: int | None = None) -> list[tuple[Any, ...]]:
+def lines(read: Reading, course: UUID | str, at: int | None = None) -> list[tuple[Any, ...]]:
     """Return what the roster shows of each learner with a seat, in no order: the members of `ROSTER_LINE`.
 
     It is asked for so often that dicts would be felt.
@@ -486,25 +486,25 @@ def lines(read: Connection, course: UUID | str, at: int | None = None) -> list[t
     return _asked(_LINES, read, course, at)
 
 
-def line_versions(read: Connection, course: UUID | str, at: int | None = None) -> list[LineVersion]:
+def line_versions(read: Reading, course: UUID | str, at: int | None = None) -> list[LineVersion]:
     """Return the version of each line of the roster, in no order."""
     return _asked(_VERSIONS, read, course, at)
 
 
 def _asked(
-    statements: tuple[Prepared, Prepared], read: Connection, course: UUID | str, at: int | None
+    statements: tuple[Prepared, Prepared], read: Reading, course: UUID | str, at: int | None
 ) -> list[tuple[Any, ...]]:
     now, then = statements
     return now.all(read, course=str(course)) if at is None else then.all(read, course=str(course), at=at)
 
 
-def course_of(read: Connection, enrolment: UUID | str) -> str | None:
+def course_of(read: Reading, enrolment: UUID | str) -> str | None:
     """Return the course that an enrolment is for, None where there is no such enrolment."""
     found = _COURSE_OF.first(read, enrolment=str(enrolment))
     return None if found is None else str(found[0])
 
 
-def learners(read: Connection, course: UUID | str, at: int | None = None) -> list[dict[str, Any]]:
+def learners(read: Reading, course: UUID | str, at: int | None = None) -> list[dict[str, Any]]:
     """Return the enrolments of those who have a seat, in the order of their requests.
 
     That includes walk-ins, confirmed or not, and no-shows. Each has the columns of `enrolments`.
@@ -512,7 +512,7 @@ def learners(read: Connection, course: UUID | str, at: int | None = None) -> lis
     return _rows(read, _LEARNERS, at, course=str(course))
 
 
-def enrolment(read: Connection, enrolment: UUID | str, at: int | None = None) -> dict[str, Any] | None:
+def enrolment(read: Reading, enrolment: UUID | str, at: int | None = None) -> dict[str, Any] | None:
     """Return one enrolment, None where there is none.
 
     It has the columns of `enrolments` and of `particulars`, and its `rank` in the queue, None outside.
@@ -535,7 +535,7 @@ _PARTICULARS = ("reason", "note", "body_emails_asked", "prerequisites", "make_up
 
 
 def enrolments_of(
-    read: Connection,
+    read: Reading,
     course: UUID | str,
     *,
     standing: str | None = None,
@@ -588,7 +588,7 @@ def tasks(row: Mapping[str, Any]) -> list[str]:
     return [*([CONFIRM_SEAT] if row["seat_held"] else []), *([CONFIRM_WALK_IN] if waits else [])]
 
 
-def ranks(read: Connection, course: UUID | str, *, at: int | None = None) -> dict[str, int]:
+def ranks(read: Reading, course: UUID | str, *, at: int | None = None) -> dict[str, int]:
     """Return the ranks of those who wait, from 1, by enrolment."""
     waiting = (
         select(enrolments.c.enrolment)
@@ -598,16 +598,16 @@ def ranks(read: Connection, course: UUID | str, *, at: int | None = None) -> dic
     return {each: rank for rank, each in enumerate(read.execute(waiting).scalars(), start=1)}
 
 
-def enrolled(read: Connection, course: UUID | str) -> list[str]:
+def enrolled(read: Reading, course: UUID | str) -> list[str]:
     """Return the persons whose seats are confirmed, walk-ins among them: those whom a register is about."""
     return _people(read, course, enrolments.c.standing == Stage.CONFIRMED.value)
 
 
-def withdrawn(read: Connection, course: UUID | str) -> list[str]:
+def withdrawn(read: Reading, course: UUID | str) -> list[str]:
     """Return the persons who were on the course or in its queue and left, by whatever way, and the no-shows."""
     return _people(read, course, enrolments.c.standing.not_in((Stage.CONFIRMED.value, Stage.QUEUED.value)))
 
 
-def _people(read: Connection, course: UUID | str, condition: Any) -> list[str]:
+def _people(read: Reading, course: UUID | str, condition: Any) -> list[str]:
     found = select(enrolments.c.person).where(enrolments.c.course == str(course), _HOLDS_NOW, condition)
     return list(read.execute(found.order_by(enrolments.c.requested)).scalars())

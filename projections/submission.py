@@ -8,7 +8,7 @@ from itertools import count, takewhile
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Table, select
 
 from domain.course import Stage as CourseStage
 from domain.credential import CredentialPolicy, policy_named
@@ -18,7 +18,20 @@ from domain.institution import Settings
 from domain.schedule import add_business_days, zone_named
 from domain.submission import Line, LineStanding, LineState, Outcome, PartStage, Rejection, Stage, Step, Submission
 from projections import courses, directory, discrepancies, roster
-from projections.projection import Projection, Row, Rows, flag, holds, json, number, plain, text, uid, view_table
+from projections.projection import (
+    Projection,
+    Reading,
+    Row,
+    Rows,
+    flag,
+    holds,
+    json,
+    number,
+    plain,
+    text,
+    uid,
+    view_table,
+)
 
 NOT_DRAFTED = "not_drafted"
 """The stage of a submission that nobody has drafted yet."""
@@ -437,19 +450,19 @@ def _held(rows: Rows, table: Table, *key: object) -> Row:
     return row
 
 
-def course_of(read: Connection, submission: UUID | str) -> str | None:
+def course_of(read: Reading, submission: UUID | str) -> str | None:
     """Return the course that a submission is about, None where there is no such submission."""
     found = select(submissions.c.course).where(submissions.c.submission == str(submission)).limit(1)
     return read.execute(found).scalar()
 
 
-def of_course(read: Connection, course: UUID | str, *, at: int | None = None) -> str | None:
+def of_course(read: Reading, course: UUID | str, *, at: int | None = None) -> str | None:
     """Return the submission of a course, None where none was drafted."""
     found = select(submissions.c.submission).where(submissions.c.course == str(course), holds(submissions, at))
     return read.execute(found).scalar()
 
 
-def completers(read: Connection, course: UUID | str, *, at: int | None = None) -> list[dict[str, Any]]:
+def completers(read: Reading, course: UUID | str, *, at: int | None = None) -> list[dict[str, Any]]:
     """Return who completed a course, in the order of their requests.
 
     Each has `enrolment`, `person`, and `decision`, which is the version of that event.
@@ -460,7 +473,7 @@ def completers(read: Connection, course: UUID | str, *, at: int | None = None) -
     return [_shown(row) for row in read.execute(found.order_by(learners.c.requested))]
 
 
-def view(read: Connection, submission: UUID | str, *, today: date, at: int | None = None) -> dict[str, Any] | None:
+def view(read: Reading, submission: UUID | str, *, today: date, at: int | None = None) -> dict[str, Any] | None:
     """Return a submission with its parts and its lines; None where there is none.
 
     Beside the columns of its row it has `overdue`: the first part wasn't sent, and `today`, the institution's, is later
@@ -511,9 +524,7 @@ def view(read: Connection, submission: UUID | str, *, today: date, at: int | Non
     }
 
 
-def view_of_course(
-    read: Connection, course: UUID | str, *, today: date, at: int | None = None
-) -> dict[str, Any] | None:
+def view_of_course(read: Reading, course: UUID | str, *, today: date, at: int | None = None) -> dict[str, Any] | None:
     """Return the submission of a course as `view` does, also before it was drafted; None where there is no such course.
 
     Until then its `submission` is None, its `stage` not_drafted and its `items` are none; it is `overdue` where
@@ -552,7 +563,7 @@ def view_of_course(
     }
 
 
-def outstanding(read: Connection, course: UUID | str, *, at: int | None = None) -> tuple[str, ...]:
+def outstanding(read: Reading, course: UUID | str, *, at: int | None = None) -> tuple[str, ...]:
     """Return, as codes, what is left to tell the body before a course can be closed.
 
     That is submission_missing (nobody drafted it, or it was abandoned), submission_open (it isn't completed), and
@@ -575,7 +586,7 @@ def outstanding(read: Connection, course: UUID | str, *, at: int | None = None) 
 
 
 def file_of(
-    read: Connection, submission: UUID | str, part: int, *, at: int | None = None
+    read: Reading, submission: UUID | str, part: int, *, at: int | None = None
 ) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
     """Return a part, and the lines of the file that was exported of it, in their order: none while it wasn't.
 
@@ -644,7 +655,7 @@ def _summary(items: Sequence[Mapping[str, Any]]) -> dict[str, int]:
 
 
 def _outdated(
-    read: Connection, known: Mapping[str, Any], waiting: Sequence[Mapping[str, Any]], at: int | None
+    read: Reading, known: Mapping[str, Any], waiting: Sequence[Mapping[str, Any]], at: int | None
 ) -> set[int]:
     """Return the lines, of those that wait, that aren't what would be drafted now."""
     if not waiting:
@@ -681,13 +692,13 @@ def _by_line(said: Iterable[Mapping[str, Any]]) -> dict[int, list[dict[str, Any]
     return found
 
 
-def _policy(read: Connection, planned: Mapping[str, Any], at: int | None) -> CredentialPolicy:
+def _policy(read: Reading, planned: Mapping[str, Any], at: int | None) -> CredentialPolicy:
     return policy_named(
         directory.policies(read, at=at), body=planned["body"], code=planned["code"], version=planned["policy_version"]
     )
 
 
-def _all(read: Connection, table: Table, submission: UUID | str, at: int | None) -> list[dict[str, Any]]:
+def _all(read: Reading, table: Table, submission: UUID | str, at: int | None) -> list[dict[str, Any]]:
     found = select(table).where(table.c.submission == str(submission), holds(table, at))
     return [_shown(row) for row in read.execute(found.order_by(*(table.c[name] for name in table.info["key"])))]
 

@@ -11,13 +11,14 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 
 from domain.course import Course
 from domain.enrolment import LIVE, Stage
 from domain.private import Private
 from domain.submission_file import check_row
 from projections import directory, roster
+from projections.projection import Reading
 from provider.attendee_file import AttendeeFile, AttendeeRow, Problem, fold_email, fold_name
 
 Opened = Callable[[Iterable[Private | None]], Mapping[Private, str | None]]
@@ -238,7 +239,7 @@ class People:
     A record that counts as another one's is found under its own values, and stands for the other.
     """
 
-    def __init__(self, read: Connection, opened: Opened, body: str) -> None:
+    def __init__(self, read: Reading, opened: Opened, body: str) -> None:
         self._read = read
         self._opened = opened
         self._body = body
@@ -348,12 +349,12 @@ def handle(text: str | None) -> Private | None:
     return None if text is None else Private(text)
 
 
-def plan(file: AttendeeFile, course: Course, read: Connection, opened: Opened) -> Plan:
+def plan(file: AttendeeFile, course: Course, read: Reading, opened: Opened) -> Plan:
     """Return what the file means for the course as the views and its seats stand now."""
     return _Planning(file, course, read, opened).result()
 
 
-def all_enrolments(read: Connection, course: str) -> list[dict[str, Any]]:
+def all_enrolments(read: Reading, course: str) -> list[dict[str, Any]]:
     """Return every enrolment of the course, ended ones too, in the order of their requests."""
     found: list[dict[str, Any]] = []
     after: int | None = None
@@ -368,7 +369,7 @@ def all_enrolments(read: Connection, course: str) -> list[dict[str, Any]]:
 class _Planning:
     """One file on its way to a plan."""
 
-    def __init__(self, file: AttendeeFile, course: Course, read: Connection, opened: Opened) -> None:
+    def __init__(self, file: AttendeeFile, course: Course, read: Reading, opened: Opened) -> None:
         self.file = file
         self.course = course
         self.people = People(read, opened, course.body)

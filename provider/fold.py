@@ -7,10 +7,10 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Dialect, Table
+from sqlalchemy import Dialect, Table
 from sqlalchemy.types import JSON, Boolean
 
-from projections.projection import FOREVER, Row, plain
+from projections.projection import FOREVER, Reading, Row, plain
 
 KEPT_ROWS = 100_000
 """Rows touched of late that a rebuild keeps in memory, and as many of a while ago: 100 to 150 MB together."""
@@ -109,10 +109,10 @@ class Sheet:
             self.end(key, found, position)
         self.kept[key] = self.touched[key] = Kept(row, position, stored=False)
 
-    def flush(self, connection: Connection) -> None:
+    def flush(self, connection: Reading) -> None:
         """Write all that is new."""
         if self.closed:
-            _run_many(connection, self.shape.close, self.closed)
+            connection.driver.cursor().executemany(self.shape.close, self.closed)
             self.closed = []
         rows = self.past
         for kept in self.touched.values():
@@ -120,24 +120,17 @@ class Sheet:
                 rows.append((*kept.values.values(), kept.since, FOREVER))
                 kept.stored = True
         if rows:
-            _run_many(connection, self.shape.insert, rows)
+            connection.driver.cursor().executemany(self.shape.insert, rows)
             self.past = []
         self.touched = {}
         if self.shape.only_added:
             self.kept = {}
 
 
-def _run_many(connection: Connection, statement: str, rows: list[tuple[Any, ...]]) -> None:
-    """Run a statement for many rows, by the driver itself."""
-    cursor = connection.connection.cursor()
-    cursor.executemany(statement, rows)
-    cursor.close()
-
-
 class Fold:
     """The rows that the events of a page touch, kept in memory and written in bulk at its end."""
 
-    def __init__(self, connection: Connection, suffix: str = "", *, complete: bool = False) -> None:
+    def __init__(self, connection: Reading, suffix: str = "", *, complete: bool = False) -> None:
         """Begin with no row in memory; `complete` says that there is none in the tables either."""
         self.connection = connection
         self.suffix = suffix
@@ -190,11 +183,8 @@ class Fold:
             return found
         if self.complete:
             return None
-        # The driver's own cursor: a row is looked up for most events, and is quicker read than described.
-        cursor = self.connection.connection.cursor()
-        cursor.execute(sheet.shape.select, key)
-        row = cursor.fetchone()
-        cursor.close()
+        # By the driver itself: a row is looked up for most events, and is quicker read than described.
+        row = self.connection.driver.execute(sheet.shape.select, key).fetchone()
         found = None if row is None else Kept(sheet.shape.read(row), row[-1], stored=True)
         sheet.kept[key] = found
         return found

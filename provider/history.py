@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection
-
 from domain import worker
 from domain.private import Private
 from projections import directory, history
+from projections.projection import Reading
 from projections.sentences import body, sentence
 from provider.office import Office
 
@@ -34,7 +33,7 @@ class Told(NamedTuple):
     note: str | None
 
 
-def tell(office: Office, read: Connection, positions: Sequence[int], *, at: int | None = None) -> dict[int, Told]:
+def tell(office: Office, read: Reading, positions: Sequence[int], *, at: int | None = None) -> dict[int, Told]:
     """Return the events at these positions by position, with the names as of `at`, or as of now.
 
     However many they are, the log, the views and the vault are asked once each (the views by kind of thing).
@@ -74,7 +73,7 @@ def tell(office: Office, read: Connection, positions: Sequence[int], *, at: int 
 
 
 def _names(
-    office: Office, read: Connection, ids: Iterable[str], notes: Iterable[Private], at: int | None
+    office: Office, read: Reading, ids: Iterable[str], notes: Iterable[Private], at: int | None
 ) -> tuple[dict[str, str], Mapping[Private, str | None]]:
     """Return what the ids are called within a sentence, and all private values that were opened on the way."""
     things = history.things_by_ids(read, ids, at=at)

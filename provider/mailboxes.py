@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
-from sqlalchemy import Connection
-
 from domain.private import Private
 from projections import directory
+from projections.projection import Reading
 from provider.attendee_file import fold_email
 
 PAGE = 1_000
@@ -23,7 +22,7 @@ class Mailboxes:
     """
 
     def __init__(
-        self, read: Connection, opened: Callable[[Iterable[Private | None]], Mapping[Private, str | None]]
+        self, read: Reading, opened: Callable[[Iterable[Private | None]], Mapping[Private, str | None]]
     ) -> None:
         linked: dict[str, str] = {}
         uses: list[tuple[str, str]] = []

@@ -13,13 +13,12 @@ from multiprocessing import get_context
 from os import cpu_count
 from pathlib import Path
 from secrets import token_hex
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from sqlalchemy import (
     BigInteger,
     Column,
-    Connection,
     Engine,
     Integer,
     MetaData,
@@ -34,7 +33,7 @@ from sqlalchemy.pool import QueuePool
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql.elements import quoted_name
 
-from projections.projection import Prepared, Projection
+from projections.projection import Prepared, Projection, Reading
 from provider.durable import make_private
 from provider.fold import Fold
 from provider.locks import Turn
@@ -43,9 +42,6 @@ from provider.log import EventLog, Progress
 LOGGER = logging.getLogger(__name__)
 PAGE = 1_000
 REBUILD_PAGE = 10_000
-WRITING = "writing"
-"""The use of a thread's connection that writes; its transactions take the lock at their beginning."""
-
 WORTH_TWO = 50_000
 """Events from which on a rebuild is worth a second process, which takes a second to begin."""
 
@@ -71,6 +67,19 @@ class Broken(Exception):
     """The views say something else than the log, or stand further than it goes."""
 
 
+class Writing(Reading):
+    """A connection that writes to the views, in one transaction that takes the lock at its beginning."""
+
+    BEGIN = "BEGIN IMMEDIATE"
+
+    def commit(self) -> None:
+        """Let what was written be seen."""
+        self.driver.commit()
+
+
+Lent = TypeVar("Lent", bound=Reading)
+
+
 class Views:
     """All views of one institution, in one database."""
 
@@ -83,7 +92,7 @@ class Views:
         self._seen = 0
         # Tables beside the live ones have one maker at a time, in whatever process.
         self._making = Turn(path.with_name(path.name + ".making"))
-        self._lent: list[Connection] = []
+        self._lent: list[Reading] = []
         self._local = threading.local()
 
     @cached_property
@@ -94,8 +103,9 @@ class Views:
             f"sqlite:///{self.path}",
             poolclass=QueuePool,
             pool_size=0,
+            isolation_level="AUTOCOMMIT",
             json_deserializer=orjson.loads,
-            connect_args={"timeout": 10, "check_same_thread": False, "isolation_level": None},
+            connect_args={"timeout": 10, "check_same_thread": False},
         )
 
         @event.listens_for(engine, "connect")
@@ -104,45 +114,42 @@ class Views:
             connection.execute("PRAGMA synchronous=NORMAL")
             connection.execute("PRAGMA temp_store=MEMORY")
             connection.execute("PRAGMA cache_size=-32000")
-            connection.execute("PRAGMA wal_autocheckpoint=8000")
-
-        @event.listens_for(engine, "begin")
-        def begin(connection: Connection) -> None:
-            mode = "IMMEDIATE" if connection.get_execution_options().get("writes") else "DEFERRED"
-            connection.connection.cursor().execute(f"BEGIN {mode}")
+            connection.execute("PRAGMA wal_autocheckpoint=2000")
 
         return engine
 
-    def lend(self, use: str) -> Connection:
-        """Give this thread's own connection for a use, with a transaction begun that sees one state of all views.
+    def lend(self, use: str) -> Reading:
+        """Give this thread's own connection for a use, begun so that it sees one state of all views.
 
-        Whoever borrows it ends the transaction with `rollback()` or `commit()`, and borrows it again for the next.
+        Whoever borrows it ends it with `end()`, and borrows it again for the next time.
         """
-        lent: dict[str, Connection] = self._local.__dict__
-        connection = lent.get(use)
-        if connection is None or connection.closed:
-            connection = lent[use] = self.engine.connect()
-            if use == WRITING:
-                connection = lent[use] = connection.execution_options(writes=True)
-            self._lent.append(connection)
-        elif connection.in_transaction():
-            connection.rollback()
-        connection.begin()
-        return connection
+        return self._lend(use, Reading)
+
+    def _lend(self, use: str, kind: type[Lent]) -> Lent:
+        lent: Lent | None = self._local.__dict__.get(use)
+        if lent is None or lent.closed:
+            lent = self._local.__dict__[use] = kind(self.engine.connect())
+            self._lent.append(lent)
+        lent.begin()
+        return lent
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
+    def reading(self) -> Iterator[Reading]:
         """Give a connection that sees one state of all views from its first query to the end."""
-        with self.engine.connect() as connection, connection.begin():
-            yield connection
+        reading = Reading(self.engine.connect())
+        try:
+            reading.begin()
+            yield reading
+        finally:
+            reading.close()
 
     @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        connection = self.lend(WRITING)
+    def _writing(self) -> Iterator[Writing]:
+        connection = self._lend("writing", Writing)
         try:
             yield connection
         except BaseException:
-            connection.rollback()
+            connection.end()
             raise
         connection.commit()
 
@@ -158,7 +165,7 @@ class Views:
     def _stale(self) -> list[Projection]:
         """Make the tables where there are none yet, and return the views whose tables are of another version."""
         with self._writing() as connection:
-            PLACES.create_all(connection)
+            connection.execute(CreateTable(places, if_not_exists=True))
             held = {r.name: r.version for r in connection.execute(select(places))}
             if ALL in held:
                 return [p for p in self.projections if held.get(p.name) != p.version]
@@ -169,7 +176,7 @@ class Views:
             connection.execute(places.insert().values(name=ALL, version=0, position=0))
         return []
 
-    def position(self, connection: Connection | None = None) -> int:
+    def position(self, connection: Reading | None = None) -> int:
         """Return how far the views are."""
         if connection is None:
             with self.reading() as connection:
@@ -263,7 +270,7 @@ class Views:
             self._seen = max(live, place)
         return self._seen
 
-    def _bring_others(self, connection: Connection, chosen: Sequence[Projection], after: int, upto: int) -> None:
+    def _bring_others(self, connection: Writing, chosen: Sequence[Projection], after: int, upto: int) -> None:
         """Bring the views that were not rebuilt to where the rebuilt ones are."""
         others = [p for p in self.projections if p not in chosen]
         if not others:
@@ -322,7 +329,7 @@ class Views:
                 fold = Fold(reading, BESIDE, complete=True)
             fold.connection = reading
             self._apply(fold, page, projections)
-            reading.rollback()
+            reading.end()
             with self._turn, self._writing() as connection:
                 fold.connection = connection
                 fold.flush()
@@ -331,7 +338,7 @@ class Views:
                 progress(place, end)
         return place
 
-    def _follow_on(self, connection: Connection, projections: Sequence[Projection], place: int, upto: int) -> None:
+    def _follow_on(self, connection: Writing, projections: Sequence[Projection], place: int, upto: int) -> None:
         fold = Fold(connection, BESIDE)
         while page := self.log.entries.page(place, REBUILD_PAGE, upto):
             self._apply(fold, page, projections)
@@ -360,12 +367,12 @@ class Views:
                 self._drop(connection, projection, BESIDE)
         return differences
 
-    def _create(self, connection: Connection, projection: Projection, suffix: str) -> None:
+    def _create(self, connection: Writing, projection: Projection, suffix: str) -> None:
         for table in projection.tables:
             copy = table.to_metadata(MetaData(), name=table.name + suffix)
             connection.execute(CreateTable(copy))
 
-    def _index(self, connection: Connection, projection: Projection, suffix: str) -> None:
+    def _index(self, connection: Writing, projection: Projection, suffix: str) -> None:
         """Make the indexes; of tables that are filled from the beginning, at the end: that is several times quicker."""
         for table in projection.tables:
             copy = table.to_metadata(MetaData(), name=table.name + suffix)
@@ -373,21 +380,21 @@ class Views:
                 index.name = quoted_name(f"{index.name}_{projection.version}_{token_hex(4)}", None)
                 connection.execute(CreateIndex(index))
 
-    def _drop(self, connection: Connection, projection: Projection, suffix: str) -> None:
+    def _drop(self, connection: Writing, projection: Projection, suffix: str) -> None:
         for table in projection.tables:
-            connection.exec_driver_sql(f"DROP TABLE IF EXISTS {table.name}{suffix}")
+            connection.driver.execute(f"DROP TABLE IF EXISTS {table.name}{suffix}")
 
-    def _swap(self, connection: Connection, projection: Projection) -> None:
+    def _swap(self, connection: Writing, projection: Projection) -> None:
         for table in projection.tables:
-            connection.exec_driver_sql(f"DROP TABLE IF EXISTS {table.name}")
-            connection.exec_driver_sql(f"ALTER TABLE {table.name}{BESIDE} RENAME TO {table.name}")
+            connection.driver.execute(f"DROP TABLE IF EXISTS {table.name}")
+            connection.driver.execute(f"ALTER TABLE {table.name}{BESIDE} RENAME TO {table.name}")
 
-    def _say_version(self, connection: Connection, projection: Projection) -> None:
+    def _say_version(self, connection: Writing, projection: Projection) -> None:
         connection.execute(places.delete().where(places.c.name == projection.name))
         connection.execute(places.insert().values(name=projection.name, version=projection.version, position=0))
 
-    def _move(self, connection: Connection, to: int) -> None:
-        connection.connection.cursor().execute(f"UPDATE places SET position = {int(to)} WHERE name = '{ALL}'")
+    def _move(self, connection: Writing, to: int) -> None:
+        connection.driver.execute(f"UPDATE places SET position = {int(to)} WHERE name = '{ALL}'")
 
     def close(self) -> None:
         for connection in self._lent:
@@ -438,7 +445,7 @@ def _handlers(projections: Sequence[Projection]) -> Handlers:
     return by_topic, tuple(p.every for p in projections if p.every is not None)
 
 
-def _compare(connection: Connection, table: Table) -> list[str]:
+def _compare(connection: Writing, table: Table) -> list[str]:
     """Return how the rows of a live table differ from those made anew, at most ten lines."""
     names = [column.name for column in table.columns]
     columns = ", ".join(connection.dialect.identifier_preparer.quote(name) for name in names)
@@ -447,7 +454,7 @@ def _compare(connection: Connection, table: Table) -> list[str]:
         ("", BESIDE, "is in the view but not in the log"),
         (BESIDE, "", "is missing in the view"),
     ):
-        rows = connection.exec_driver_sql(
+        rows = connection.driver.execute(
             f"SELECT {columns} FROM {table.name}{here} EXCEPT SELECT {columns} FROM {table.name}{there} LIMIT 10"
         )
         for row in rows:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypedDict, TypeVar, ov
 from uuid import UUID, uuid4
 
 from eventsourcing.persistence import IntegrityError
-from sqlalchemy import Connection
 
 from domain.aggregate import Aggregate
 from domain.private import Private
+from projections.projection import Reading
 from provider.log import IdempotencyKey, NotFound, Receipt
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Work:
         self._sealed: dict[tuple[UUID, str], Private] = {}
         self._ids: list[UUID] = []
         self._drawn = 0
-        self._reading: Connection | None = None
+        self._reading: Reading | None = None
 
     @property
     def by(self) -> By:
@@ -87,7 +87,7 @@ class Work:
         return {"by": self.act.by, "at": self.act.at, "on_behalf_of": self.act.on_behalf_of}
 
     @property
-    def read(self) -> Connection:
+    def read(self) -> Reading:
         """A connection to the views, for what is read without a lock."""
         if self._reading is None:
             self._reading = self.office.views.lend("command")
@@ -174,7 +174,7 @@ class Work:
         """Forget what was read, for another attempt."""
         self._drawn = 0
         if self._reading is not None:
-            self._reading.rollback()
+            self._reading.end()
             self._reading = None
 
 
@@ -200,6 +200,8 @@ def command(
             except IntegrityError:
                 sleep(random() * attempt / 100)  # noqa: S311
             else:
+                # A reader that hangs about while the views are written keeps their journal from beginning anew.
+                work.again()
                 _catch_up(office, receipt)
                 return receipt
             finally:

@@ -12,8 +12,7 @@ from uuid import UUID, uuid4
 import click
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
+    from projections.projection import Reading
     from provider.log import Progress
     from provider.office import Office
     from provider.settings import Settings
@@ -97,7 +96,7 @@ def act(office: Office, person: UUID | None) -> Act:
     return Act(by=person or COMMAND_LINE, now=now, at=now, channel="cli", request=uuid4().hex)
 
 
-def names(office: Office, read: Connection, people: Iterable[str | None]) -> dict[str | None, str]:
+def names(office: Office, read: Reading, people: Iterable[str | None]) -> dict[str | None, str]:
     """Return the names of people by their ids, as far as these are known and not erased."""
     from projections import directory
 

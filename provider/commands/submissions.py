@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Connection
 
 from domain.basis import Aspect, Basis
 from domain.course import Course
@@ -50,6 +49,7 @@ from domain.submission_file import (
 )
 from projections import courses, directory
 from projections import submission as view
+from projections.projection import Reading
 from provider.commands.discrepancies import must_be_looked_at
 from provider.log import NotFound
 from provider.mailboxes import Mailboxes
@@ -439,7 +439,7 @@ def complete(work: Work, *, submission: UUID) -> Receipt:
 # The file, once it was exported
 
 
-def remade(office: Office, read: Connection, *, submission: UUID, part: int, at: int | None = None) -> RemadeFile:
+def remade(office: Office, read: Reading, *, submission: UUID, part: int, at: int | None = None) -> RemadeFile:
     """Make an exported file again, from the template and the lines on record, and prove that it is the same.
 
     :raises NotFound: there is no such part.

@@ -126,7 +126,7 @@ def test_verify_names_the_rows_that_differ(log: EventLog, views: Views):
     thing = made(log, steps=1)
     views.catch_up()
     with views._writing() as connection:
-        connection.exec_driver_sql("UPDATE test_things SET count = 7 WHERE since = 2")
+        connection.driver.execute("UPDATE test_things SET count = 7 WHERE since = 2")
 
     differences = views.verify()
 
@@ -167,7 +167,7 @@ def test_views_beyond_the_end_of_the_log_are_an_alarm(log: EventLog, views: View
     made(log)
     views.catch_up()
     with views._writing() as connection:
-        connection.exec_driver_sql("UPDATE places SET position = 9 WHERE name = 'all'")
+        connection.driver.execute("UPDATE places SET position = 9 WHERE name = 'all'")
 
     with pytest.raises(Broken, match="older copy"):
         views.catch_up()
