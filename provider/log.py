@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, cast
 from uuid import UUID
@@ -22,6 +23,7 @@ from eventsourcing.sqlite import (
     SQLiteCursor,
     SQLiteDatastore,
     SQLiteFactory,
+    SQLiteTransaction,
 )
 from eventsourcing.utils import Environment
 
@@ -109,6 +111,11 @@ class EventLog(Application[UUID]):
         """The recorder, with its reading by pages."""
         return cast(Recorder, self.recorder)
 
+    @cached_property
+    def reads(self) -> Callable[[str, int, str, bytes], tuple[Any, Mapping[str, str] | None]]:
+        """The function that makes an event, and the request it came with, of a recorded one."""
+        return cast(EventMapper, self.mapper).read
+
     def get(self, kind: type[Kind], stream: UUID) -> Kind:
         """Return the aggregate as its events left it.
 
@@ -116,7 +123,7 @@ class EventLog(Application[UUID]):
         """
         warm = self._warm.take(stream)
         if warm is not None:
-            found: object = _evolved(warm, self.events.get(stream, gt=warm.version))
+            found: object = _evolved(warm, self._since(stream, warm.version))
         else:
             try:
                 found = self.repository.get(stream, projector_func=_evolved)
@@ -143,15 +150,27 @@ class EventLog(Application[UUID]):
         ids: Sequence[str] = (),
     ) -> Receipt:
         """Save what happened to all of these together, with the answer to the key, or nothing at all."""
-        receipt = Receipt(addressed.id, addressed.version, None, outcome, tuple(ids))
+        # The library's `save` does the same and tells followers in this process, of which there are none.
+        aggregates = (addressed, *others)
         with request(asked):
-            recordings = self.save(addressed, *others, answer=(key, receipt) if key else None)
-        for aggregate in (addressed, *others):
+            stored = [self._stored(event) for aggregate in aggregates for event in aggregate.collect_events()]
+        receipt = Receipt(addressed.id, addressed.version, None, outcome, tuple(ids))
+        answer = (key, receipt) if key else None
+        positions = self.recorder.insert_events(stored, answer=answer) if stored or answer else None
+        for aggregate in aggregates:
             self._warm.leave(aggregate)
-        if not recordings:
+        if not positions:
             return receipt
-        position = recordings[-1].notification.id
-        return Receipt(addressed.id, addressed.version, position, outcome, tuple(ids))
+        return Receipt(addressed.id, addressed.version, positions[-1], outcome, tuple(ids))
+
+    @cached_property
+    def _stored(self) -> Callable[[Any], StoredEvent]:
+        return self.mapper.to_stored_event
+
+    def _since(self, stream: UUID, version: int) -> list[Any]:
+        """Return what happened to an aggregate after a version."""
+        read = self.reads
+        return [read(*entry)[0] for entry in self.entries.since(stream, version)]
 
     def answered(self, key: IdempotencyKey) -> Receipt | None:
         """Return the receipt that this key was answered with.
@@ -256,9 +275,24 @@ class Recorder(SQLiteApplicationRecorder):
         stored_events: Sequence[StoredEvent],
         *,
         answer: tuple[IdempotencyKey, Receipt] | None = None,
-        **kwargs: Any,
-    ) -> Sequence[int] | None:
-        positions = super()._insert_events(c, stored_events, **kwargs) or []
+        **_: Any,
+    ) -> Sequence[int]:
+        cursor = c.sqlite_cursor
+        cursor.executemany(
+            self.insert_events_statement,
+            [
+                (
+                    e.originator_id.hex if isinstance(e.originator_id, UUID) else e.originator_id,
+                    e.originator_version,
+                    e.topic,
+                    e.state,
+                )
+                for e in stored_events
+            ],
+        )
+        # One writer at a time, and AUTOINCREMENT: the positions of one transaction are a row without gaps.
+        last = cursor.execute("SELECT last_insert_rowid()").fetchone()[0] if stored_events else 0
+        positions = list(range(last - len(stored_events) + 1, last + 1))
         if answer is not None:
             key, receipt = answer
             c.execute(
@@ -301,35 +335,38 @@ class Recorder(SQLiteApplicationRecorder):
             return int(c.sqlite_cursor.rowcount)
 
     def max_notification_id(self) -> int:
-        raw = cast(Datastore, self.datastore).lend()._sqlite_conn
         # The library says None where there is no event yet, against its own annotation.
-        return cast(int, raw.execute(self.select_max_notification_id_statement).fetchone()[0])
+        return cast(int, self._read(self.select_max_notification_id_statement, ())[0][0])
+
+    def since(self, stream: UUID, version: int) -> list[tuple[str, int, str, bytes]]:
+        """Return the events of a stream after a version: stream, version, topic and state of each."""
+        return self._read(
+            f"SELECT originator_id, originator_version, topic, state FROM {self.events_table_name} "
+            "WHERE originator_id = ? AND originator_version > ? ORDER BY originator_version",
+            (stream.hex, version),
+        )
 
     def page(self, after: int, limit: int, upto: int | None = None) -> list[Entry]:
         """Return up to `limit` entries after a position, in order; none beyond `upto`."""
-        with self.datastore.transaction(commit=False) as c:
-            cursor = c.sqlite_cursor
-            cursor.row_factory = None
-            cursor.execute(
-                "SELECT rowid, originator_id, originator_version, topic, state "
-                f"FROM {self.events_table_name} "
-                "WHERE rowid > ? AND rowid <= ? ORDER BY rowid LIMIT ?",
-                (after, upto if upto is not None else 2**63 - 1, limit),
-            )
-            return cursor.fetchall()
+        return self._read(
+            f"SELECT rowid, originator_id, originator_version, topic, state FROM {self.events_table_name} "
+            "WHERE rowid > ? AND rowid <= ? ORDER BY rowid LIMIT ?",
+            (after, upto if upto is not None else 2**63 - 1, limit),
+        )
 
     def at(self, positions: Sequence[int]) -> list[Entry]:
         """Return the entries at these positions, in order; those that there are none at are left out."""
-        with self.datastore.transaction(commit=False) as c:
-            cursor = c.sqlite_cursor
-            cursor.row_factory = None
-            cursor.execute(
-                "SELECT rowid, originator_id, originator_version, topic, state "
-                f"FROM {self.events_table_name} "
-                f"WHERE rowid IN ({', '.join('?' * len(positions))}) ORDER BY rowid",
-                tuple(positions),
-            )
-            return cursor.fetchall()
+        return self._read(
+            f"SELECT rowid, originator_id, originator_version, topic, state FROM {self.events_table_name} "
+            f"WHERE rowid IN ({', '.join('?' * len(positions))}) ORDER BY rowid",
+            tuple(positions),
+        )
+
+    def _read(self, statement: str, values: Sequence[Any]) -> list[Any]:
+        """Return what one statement finds, which sees one state without a transaction."""
+        cursor = cast(Datastore, self.datastore).lend()._sqlite_conn.cursor()
+        cursor.row_factory = None
+        return cursor.execute(statement, values).fetchall()
 
 
 class Pool(SQLiteConnectionPool):
@@ -367,7 +404,7 @@ class Datastore(SQLiteDatastore):
             finally:
                 cursor.sqlite_cursor.close()
             return
-        with self._turn, lent.transaction(commit=True) as cursor:
+        with self._turn, SQLiteTransaction(lent, commit=True) as cursor:
             yield cursor
 
     def lend(self) -> SQLiteConnection:

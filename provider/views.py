@@ -60,6 +60,7 @@ ALL = "all"
 """The name under which the place of all views together is kept; the others hold only a view's version."""
 
 
+_MOVE = "UPDATE places SET position = ? WHERE name = ?"
 _PLACE = Prepared(select(places.c.position).where(places.c.name == bindparam("name")))
 
 
@@ -228,7 +229,7 @@ class Views:
 
     def _apply(self, fold: Fold, page: Sequence[Any], projections: Sequence[Projection]) -> None:
         handlers, every = self._handlers if projections is self.projections else _handlers(projections)
-        read = self.log.mapper.read  # type: ignore[attr-defined]
+        read = self.log.reads
         for position, stream, version, topic, state in page:
             concerned = handlers.get(topic, ())
             if not concerned and not every:
@@ -394,7 +395,7 @@ class Views:
         connection.execute(places.insert().values(name=projection.name, version=projection.version, position=0))
 
     def _move(self, connection: Writing, to: int) -> None:
-        connection.driver.execute(f"UPDATE places SET position = {int(to)} WHERE name = '{ALL}'")
+        connection.driver.execute(_MOVE, (to, ALL))
 
     def close(self) -> None:
         for connection in self._lent:
