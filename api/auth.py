@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -47,20 +48,20 @@ def admit(permission: str | None, path: Mapping[str, Any]) -> Principal:
     :raises NotPermitted: when none of its roles may do this.
     :raises NotFound: when a trainer asks for something of a course that is not theirs.
     """
-    principal = identify()
+    read, principal = _identified()
     if permission is not None and permission not in principal.permissions:
         roles = " or ".join(role.value for role in OF_A_ROLE[permission])
         raise NotPermitted(f"This needs the role of a {roles}. Ask an administrator to grant it.")
     if permission is not None and _own_courses_only(principal, permission):
         for name, course_of in COURSE_OF.items():
             if name in path:
-                _must_be_theirs(principal, course_of(g.reading, path[name]))
+                _must_be_theirs(read, principal, course_of(read, path[name]))
     g.principal = principal
     return principal
 
 
-def identify() -> Principal:
-    """Return whose token the request carries.
+def _identified() -> tuple[Reading, Principal]:
+    """Return whose token the request carries, and the connection on which that was read.
 
     :raises NotSignedIn: when it carries none, or one that is unknown, expired or revoked.
     """
@@ -72,15 +73,21 @@ def identify() -> Principal:
     if not looks_like_a_token(token):
         raise NotSignedIn("This is not a token of ours; it may have been cut off when it was copied.")
     office: Office = current_app.extensions["office"]
-    if "reading" not in g:
-        g.reading = office.views.lend("request")
-    holder = access.holder(g.reading, digest(token))
+    read = g.reading = office.views.lend()
+    holder = access.holder(read, digest(token))
     if holder is None:
         raise NotSignedIn("This token is unknown or was revoked. Ask an administrator for a new one.")
     if holder.expires_at is not None and holder.expires_at <= instant(office.clock()):
         raise NotSignedIn("This token has expired. Ask an administrator for a new one.")
-    roles = frozenset(Role(role) for role in holder.roles)
-    return Principal(UUID(holder.person), UUID(holder.token), roles, allowed(roles))
+    roles, permissions = _may(holder.roles)
+    return read, Principal(UUID(holder.person), UUID(holder.token), roles, permissions)
+
+
+@cache
+def _may(roles: frozenset[str]) -> tuple[frozenset[Role], frozenset[str]]:
+    """Return the roles of these names, and what they permit."""
+    held = frozenset(Role(role) for role in roles)
+    return held, allowed(held)
 
 
 def sees_all_courses(principal: Principal, permission: str) -> bool:
@@ -92,7 +99,7 @@ def _own_courses_only(principal: Principal, permission: str) -> bool:
     return not sees_all_courses(principal, permission)
 
 
-def _must_be_theirs(principal: Principal, course: str | None) -> None:
+def _must_be_theirs(read: Reading, principal: Principal, course: str | None) -> None:
     # Whether it exists is nothing that another trainer learns here.
-    if course is None or not directory.is_trainer_of(g.reading, principal.person, course):
+    if course is None or not directory.is_trainer_of(read, principal.person, course):
         raise NotFound("There is no such thing here.")

@@ -68,10 +68,11 @@ def office() -> Office:
 
 def reading() -> Reading:
     """Return this request's connection to the views; all of its queries see one state."""
-    if "reading" not in g:
-        g.reading = office().views.lend("request")
-    connection: Reading = g.reading
-    return connection
+    held: Reading | None = g.get("reading")
+    if held is None or not held.begun:
+        # A command of this request may have used it in between.
+        held = g.reading = office().views.lend()
+    return held
 
 
 def read_no_more() -> None:

@@ -56,6 +56,11 @@ class Reading:
         self.driver: Any = connection.connection.dbapi_connection
 
     @property
+    def begun(self) -> bool:
+        """Whether all queries see one state now."""
+        return bool(self.driver.in_transaction)
+
+    @property
     def closed(self) -> bool:
         """Whether nothing can be read here any more."""
         return self._connection.closed

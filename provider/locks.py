@@ -5,8 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from hashlib import blake2s
 from pathlib import Path
 
@@ -22,16 +20,28 @@ class Locks:
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    @contextmanager
-    def hold(self, name: str) -> Iterator[None]:
-        """Wait for the lock, and hold it. Names share 256 files, so never hold two at once."""
-        path = self.directory / blake2s(name.encode(), digest_size=1).hexdigest()
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    def hold(self, name: str) -> Held:
+        """Wait for the lock and hold it, in a `with`. Names share 256 files, so never hold two at once."""
+        return Held(os.path.join(self.directory, blake2s(name.encode(), digest_size=1).hexdigest()))  # noqa: PTH118
+
+
+class Held:
+    """A lock by its file, held in a `with`."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._file = -1
+
+    def __enter__(self) -> None:
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(file)
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+        except BaseException:
+            os.close(self._file)
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._file)
 
 
 class Turn:

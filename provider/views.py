@@ -119,17 +119,17 @@ class Views:
 
         return engine
 
-    def lend(self, use: str) -> Reading:
-        """Give this thread's own connection for a use, begun so that it sees one state of all views.
+    def lend(self) -> Reading:
+        """Give this thread's own connection, begun so that it sees one state of all views: the newest.
 
         Whoever borrows it ends it with `end()`, and borrows it again for the next time.
         """
-        return self._lend(use, Reading)
+        return self._lend(Reading)
 
-    def _lend(self, use: str, kind: type[Lent]) -> Lent:
-        lent: Lent | None = self._local.__dict__.get(use)
+    def _lend(self, kind: type[Lent]) -> Lent:
+        lent: Lent | None = self._local.__dict__.get(kind.BEGIN)
         if lent is None or lent.closed:
-            lent = self._local.__dict__[use] = kind(self.engine.connect())
+            lent = self._local.__dict__[kind.BEGIN] = kind(self.engine.connect())
             self._lent.append(lent)
         lent.begin()
         return lent
@@ -146,7 +146,7 @@ class Views:
 
     @contextmanager
     def _writing(self) -> Iterator[Writing]:
-        connection = self._lend("writing", Writing)
+        connection = self._lend(Writing)
         try:
             yield connection
         except BaseException:
@@ -325,7 +325,7 @@ class Views:
         while place < end and (page := self.log.entries.page(place, REBUILD_PAGE, end)):
             # Nobody else writes these tables, so what is in memory stays true from page to page. The lock is held only
             # to write, so that the live views catch up in between.
-            reading = self.lend("rebuild")
+            reading = self.lend()
             if fold is None:
                 fold = Fold(reading, BESIDE, complete=True)
             fold.connection = reading

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
@@ -18,6 +17,7 @@ from eventsourcing.persistence import IntegrityError
 from domain.aggregate import Aggregate
 from domain.private import Private
 from projections.projection import Reading
+from provider.locks import Held
 from provider.log import IdempotencyKey, NotFound, Receipt
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Work:
     def read(self) -> Reading:
         """A connection to the views, for what is read without a lock."""
         if self._reading is None:
-            self._reading = self.office.views.lend("command")
+            self._reading = self.office.views.lend()
         return self._reading
 
     def get(self, kind: type[Kind], stream: UUID) -> Kind:
@@ -151,11 +151,9 @@ class Work:
         self._drawn += 1
         return self._ids[self._drawn - 1]
 
-    @contextmanager
-    def alone(self, name: str) -> Iterator[None]:
-        """Hold the lock of a hot stream; take it before loading."""
-        with self.office.locks.hold(name):
-            yield
+    def alone(self, name: str) -> Held:
+        """Hold the lock of a hot stream, in a `with`; take it before loading."""
+        return self.office.locks.hold(name)
 
     def record(
         self, addressed: Aggregate, *others: Aggregate, outcome: str | None = None, ids: Sequence[object] = ()

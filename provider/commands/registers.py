@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
@@ -16,6 +15,7 @@ from domain.refusal import Forbidden, Refused
 from domain.register import AttendanceRegister, Authority, Marker, MarkRequest, MarkResult
 from projections import directory
 from projections import registers as view
+from provider.locks import Held
 from provider.office import Office
 from provider.work import Act, NotFound, Receipt, Stale, Work, command
 
@@ -63,7 +63,8 @@ def mark(
 def _mark(
     work: Work, *, course: UUID, session: int, marks: Sequence[MarkRequest], sent_at: datetime, registrar: bool
 ) -> Receipt:
-    with _alone(work, course, session) as stream:
+    stream, held = _alone(work, course, session)
+    with held:
         half = _half(work, course, session)
         seated, others = view.class_of(work.read, course, among={each.person for each in marks})
         register = _opened(work, stream, course, session)
@@ -105,7 +106,8 @@ def mark_all_present(
 def _mark_all_present(
     work: Work, *, course: UUID, session: int, except_: Sequence[MarkRequest], registrar: bool
 ) -> Receipt:
-    with _alone(work, course, session) as stream:
+    stream, held = _alone(work, course, session)
+    with held:
         half = _half(work, course, session)
         seated, others = view.class_of(work.read, course)
         register = _opened(work, stream, course, session)
@@ -129,7 +131,8 @@ def resolve_conflict(
 
     :raises NotTheLead, NoConflict, NotInConflict, AlreadySealed: as their names say.
     """
-    with _alone(work, course, session) as stream:
+    stream, held = _alone(work, course, session)
+    with held:
         register = work.addressed(AttendanceRegister, stream)
         register.resolve_conflict(
             person=person,
@@ -150,7 +153,8 @@ def admit_set_aside(
 
     :raises NotSetAside, AlreadySealed: as their names say.
     """
-    with _alone(work, course, session) as stream:
+    stream, held = _alone(work, course, session)
+    with held:
         register = work.addressed(AttendanceRegister, stream)
         register.admit_set_aside(mark=mark, reason=reason, note=_note(work, register, mark, note), **work.by)
         return work.record(register)
@@ -164,7 +168,8 @@ def dismiss_set_aside(
 
     :raises NotSetAside: as its name says.
     """
-    with _alone(work, course, session) as stream:
+    stream, held = _alone(work, course, session)
+    with held:
         register = work.addressed(AttendanceRegister, stream)
         register.dismiss_set_aside(mark=mark, reason=reason, note=_note(work, register, mark, note), **work.by)
         return work.record(register)
@@ -176,7 +181,8 @@ def seal(work: Work, *, course: UUID, session: int, attestation: str) -> Receipt
 
     :raises NotTheLead, AlreadySealed, SessionNotOver, Unmarked, OpenConflict, SessionDropped: as their names say.
     """
-    with _alone(work, course, session) as stream:
+    stream, held = _alone(work, course, session)
+    with held:
         # Whoever was enrolled a moment ago has to be marked too.
         work.office.views.catch_up()
         half = _half(work, course, session)
@@ -193,7 +199,8 @@ def countersign(work: Work, *, course: UUID, session: int, sealed_version: int) 
 
     :raises NotSealed, NoSuchVersion, AlreadyCountersigned, OwnCountersignature: as their names say.
     """
-    with _alone(work, course, session) as stream:
+    stream, held = _alone(work, course, session)
+    with held:
         register = work.addressed(AttendanceRegister, stream)
         register.countersign(sealed_version=sealed_version, **work.by)
         return work.record(register)
@@ -214,7 +221,8 @@ def request_amendment(
 
     :raises NotSealed, MarkIdReused, MarkRefused, NotAuthorisedThen: as their names say.
     """
-    with _alone(work, course, session) as stream:
+    stream, held = _alone(work, course, session)
+    with held:
         half = _half(work, course, session)
         seated, _ = view.class_of(work.read, course)
         register = _opened(work, stream, course, session)
@@ -238,7 +246,8 @@ def approve_amendment(work: Work, *, course: UUID, session: int, number: int) ->
     :raises CandidateSealsNot: the actor is a candidate on the course.
     :raises NoSuchAmendment, AmendmentDecided, OwnAmendment, LeadMustAttest: as their names say.
     """
-    with _alone(work, course, session) as stream:
+    stream, held = _alone(work, course, session)
+    with held:
         register = work.addressed(AttendanceRegister, stream)
         half = view.half(work.read, course, session, work.act.by)
         if half is not None and half.marker_at(work.act.at) is Marker.CANDIDATE:
@@ -256,7 +265,8 @@ def reject_amendment(
 
     :raises NoSuchAmendment, AmendmentDecided: as their names say.
     """
-    with _alone(work, course, session) as stream:
+    stream, held = _alone(work, course, session)
+    with held:
         register = work.addressed(AttendanceRegister, stream)
         person = view.person_of_amendment(work.read, stream, number)
         sealed = work.note(note) if person is None else work.seal(UUID(person), note)
@@ -264,12 +274,10 @@ def reject_amendment(
         return work.record(register)
 
 
-@contextmanager
-def _alone(work: Work, course: UUID, session: int) -> Iterator[UUID]:
-    """Hold the lock of a register, and give its id."""
+def _alone(work: Work, course: UUID, session: int) -> tuple[UUID, Held]:
+    """Return a register's id, and its lock to hold in a `with`."""
     stream = AttendanceRegister.create_id(course, session)
-    with work.alone(f"register/{stream}"):
-        yield stream
+    return stream, work.alone(f"register/{stream}")
 
 
 def _half(work: Work, course: UUID, session: int) -> view.Half:

@@ -294,7 +294,7 @@ def test_a_refusal_leaves_no_transaction_open_behind_it(office: Office, thing: U
 
     with pytest.raises(Unwilling):
         Going(refuse)(office, act(), thing)
-    lent = office.views.lend("command")
+    lent = office.views.lend()
     lent.end()
     # A reader that hangs about would keep the journal from being emptied.
     with sqlite3.connect(office.settings.store("views")) as views:
