@@ -16,6 +16,7 @@ from domain.access import Role
 from projections import access, certificates, directory, roster, submission
 from projections.projection import Reading, instant
 from provider.log import NotFound
+from provider.mapper import uuid
 from provider.office import Office
 from provider.token import digest, looks_like_a_token
 
@@ -52,7 +53,7 @@ def admit(permission: str | None, path: Mapping[str, Any]) -> Principal:
     if permission is not None and permission not in principal.permissions:
         roles = " or ".join(role.value for role in OF_A_ROLE[permission])
         raise NotPermitted(f"This needs the role of a {roles}. Ask an administrator to grant it.")
-    if permission is not None and _own_courses_only(principal, permission):
+    if permission is not None and not sees_all_courses(principal, permission):
         for name, course_of in COURSE_OF.items():
             if name in path:
                 _must_be_theirs(read, principal, course_of(read, path[name]))
@@ -80,7 +81,7 @@ def _identified() -> tuple[Reading, Principal]:
     if holder.expires_at is not None and holder.expires_at <= instant(office.clock()):
         raise NotSignedIn("This token has expired. Ask an administrator for a new one.")
     roles, permissions = _may(holder.roles)
-    return read, Principal(UUID(holder.person), UUID(holder.token), roles, permissions)
+    return read, Principal(uuid(holder.person), uuid(holder.token), roles, permissions)
 
 
 @cache
@@ -92,11 +93,12 @@ def _may(roles: frozenset[str]) -> tuple[frozenset[Role], frozenset[str]]:
 
 def sees_all_courses(principal: Principal, permission: str) -> bool:
     """Say whether a role other than trainer gives this permission."""
-    return any(permission in PERMISSIONS[role] for role in principal.roles - {Role.TRAINER})
+    return _beyond_their_own(principal.roles, permission)
 
 
-def _own_courses_only(principal: Principal, permission: str) -> bool:
-    return not sees_all_courses(principal, permission)
+@cache
+def _beyond_their_own(roles: frozenset[Role], permission: str) -> bool:
+    return any(permission in PERMISSIONS[role] for role in roles - {Role.TRAINER})
 
 
 def _must_be_theirs(read: Reading, principal: Principal, course: str | None) -> None:

@@ -89,8 +89,12 @@ def act() -> Act:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a query is asked beside its path: as of which position, and which page of a list."""
+    """What a query is asked beside its path: as of which position (None: now), and which page of a list.
 
+    `position` is how far the views are that it is answered from.
+    """
+
+    position: int
     at: int | None
     limit: int
     after: tuple[Any, ...] | None
@@ -267,7 +271,7 @@ class Blueprint(flask_smorest.Blueprint):
                 form = g.form = _negotiated(table=table, media=media)
                 position = _reached(asked.pop("after", None))
                 at, after = _as_of(asked, position, listing=listing)
-                said = view(Asked(at, asked.pop("limit", LARGEST_PAGE), after), **asked, **path)
+                said = view(Asked(position, at, asked.pop("limit", LARGEST_PAGE), after), **asked, **path)
                 if isinstance(said, Response):
                     return said
                 response = _page(said, answer, form, at, position) if listing else _whole(said, answer, form)

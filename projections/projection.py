@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 import orjson
@@ -221,8 +221,8 @@ class Prepared:
         """Return all rows for these values of the statement's parameters."""
         made = self._made.get(read.dialect.name) or self._make(read)
         sql, names, constants = made
-        asked = tuple([values[name] if name in values else constants[name] for name in names])
-        rows = cast("list[tuple[Any, ...]]", read.driver.execute(sql, asked).fetchall())
+        said = {**constants, **values}
+        rows: list[tuple[Any, ...]] = read.driver.execute(sql, tuple(map(said.__getitem__, names))).fetchall()
         return [self._as_typed(row) for row in rows] if self._read else rows
 
     def first(self, read: Reading, **values: object) -> tuple[Any, ...] | None:

@@ -246,6 +246,7 @@ class Recorder(SQLiteApplicationRecorder):
 
     def __init__(self, datastore: SQLiteDatastore, events_table_name: str = "stored_events"):
         super().__init__(datastore, events_table_name)
+        self.lend = cast(Datastore, datastore).lend
         self.insert_events_statement = (
             f"INSERT INTO {events_table_name} (originator_id, originator_version, topic, state) VALUES (?,?,?,?)"
         )
@@ -336,7 +337,8 @@ class Recorder(SQLiteApplicationRecorder):
 
     def max_notification_id(self) -> int:
         # The library says None where there is no event yet, against its own annotation.
-        return cast(int, self._read(self.select_max_notification_id_statement, ())[0][0])
+        last: int = self._read(self.select_max_notification_id_statement, ())[0][0]
+        return last
 
     def since(self, stream: UUID, version: int) -> list[tuple[str, int, str, bytes]]:
         """Return the events of a stream after a version: stream, version, topic and state of each."""
@@ -364,7 +366,7 @@ class Recorder(SQLiteApplicationRecorder):
 
     def _read(self, statement: str, values: Sequence[Any]) -> list[Any]:
         """Return what one statement finds, which sees one state without a transaction."""
-        cursor = cast(Datastore, self.datastore).lend()._sqlite_conn.cursor()
+        cursor = self.lend()._sqlite_conn.cursor()
         cursor.row_factory = None
         return cursor.execute(statement, values).fetchall()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from operator import itemgetter
 from typing import Any
 from uuid import UUID
@@ -22,7 +22,8 @@ from provider.log import NotFound
 blueprint = Blueprint("roster", __name__, url_prefix="/v1", description=__doc__)
 
 MOST_LINES = 20_000
-"""Lines that a process remembers: about 20 MB."""
+MOST_ROSTERS = 500
+"""Lines and rosters that a process remembers: about 20 MB, and 10 MB."""
 
 
 class RosterMark(Answer):
@@ -82,49 +83,70 @@ def show_roster(asked: Asked, course: UUID) -> dict[str, Any]:
 
     Walk-ins and substitutes are among them, and no-shows. Who waits in the queue is in the list of enrolments.
     """
-    versions = roster.line_versions(reading(), course, asked.at)
-    if not versions and courses.course(reading(), course, asked.at) is None:
-        raise NotFound("There is no such course here.")
-    lines: list[tuple[Name, Any]]
     if g.form == "text/csv":
-        lines = [(name, line) for _, name, line in _shown(course, asked.at)]
-    else:
-        lines = [(name, Fragment(line)) for name, line in _remembered().of(versions, course, asked.at)]
-    lines.sort(key=itemgetter(0))
-    return {"course": str(course), "items": [line for _, line in lines]}
+        shown = sorted((name, line) for _, name, line in _shown(course, asked.at))
+        _must_be_a_course(shown, course, asked.at)
+        return {"course": str(course), "items": [line for _, line in shown]}
+    return {"course": str(course), "items": Fragment(_known().items(course, asked))}
+
+
+def _must_be_a_course(found: Sized, course: UUID, at: int | None) -> None:
+    if not found and courses.course(reading(), course, at) is None:
+        raise NotFound("There is no such course here.")
 
 
 Name = tuple[str, str, str]
 """What lines are sorted by: family name, given name, enrolment."""
 
 
-class Lines:
-    """Lines of rosters as JSON, each remembered by the versions of the rows that it was made of.
+class Known:
+    """Rosters as JSON, and their lines, until somebody is erased: by whichever process, that ends all that is known.
 
-    Between two looks at a roster one or two learners were marked, and the lines of all others are as they were. An
-    erasure, by whichever process, ends all that is remembered.
+    A roster stays the same for as long as nothing is recorded. When something is, mostly one or two learners were
+    marked; the lines of all others, each known by the versions of the rows that it was made of, are as they were.
     """
 
-    def __init__(self) -> None:
-        self.erasures = -1
+    def __init__(self, erasures: int) -> None:
+        self.erasures = erasures
+        self.rosters: dict[tuple[UUID, int], bytes] = {}
         self.lines: dict[LineVersion, tuple[Name, bytes]] = {}
 
-    def of(self, versions: Sequence[LineVersion], course: UUID, at: int | None) -> list[tuple[Name, bytes]]:
+    @property
+    def full(self) -> bool:
+        """Whether it holds as much as it should; whoever asks next begins anew."""
+        return len(self.lines) > MOST_LINES or len(self.rosters) > MOST_ROSTERS
+
+    def items(self, course: UUID, asked: Asked) -> bytes:
+        """Return the lines of a roster, by family name, as a JSON list.
+
+        :raises NotFound: there is no such course.
+        """
+        key = (course, asked.position if asked.at is None else asked.at)
+        found = self.rosters.get(key)
+        if found is None:
+            versions = roster.line_versions(reading(), course, asked.at)
+            _must_be_a_course(versions, course, asked.at)
+            lines = sorted(self._lines(versions, course, asked.at), key=itemgetter(0))
+            found = self.rosters[key] = b"[" + b",".join([line for _, line in lines]) + b"]"
+        return found
+
+    def _lines(self, versions: Sequence[LineVersion], course: UUID, at: int | None) -> list[tuple[Name, bytes]]:
         """Return the lines of these versions, in no order."""
-        erasures = office().keys.erasures()
-        if erasures != self.erasures or len(self.lines) > MOST_LINES:
-            self.lines, self.erasures = {}, erasures
-        # Another thread may begin a new dict meanwhile; this one goes on with its own.
-        lines = self.lines
-        if not all(version in lines for version in versions):
+        if any(version not in self.lines for version in versions):
             for version, name, line in _shown(course, at):
-                lines[version] = name, orjson.dumps(line)
-        return [lines[version] for version in versions]
+                self.lines[version] = name, orjson.dumps(line)
+        return [self.lines[version] for version in versions]
 
 
-def _remembered() -> Lines:
-    remembered: Lines = current_app.extensions.setdefault("roster_lines", Lines())
-    return remembered
+def _known() -> Known:
+    """Return what this process knows of rosters. Another thread may begin anew meanwhile; this one goes on with its
+    own, which was read before the erasure that the other has seen."""
+    extensions = current_app.extensions
+    erasures = office().keys.erasures()
+    known: Known | None = extensions.get("rosters")
+    if known is None or known.erasures != erasures or known.full:
+        known = extensions["rosters"] = Known(erasures)
+    return known
 
 
 def _shown(course: UUID, at: int | None) -> list[tuple[LineVersion, Name, dict[str, Any]]]:
