@@ -115,7 +115,7 @@ class Views:
             connection.execute("PRAGMA synchronous=NORMAL")
             connection.execute("PRAGMA temp_store=MEMORY")
             connection.execute("PRAGMA cache_size=-32000")
-            connection.execute("PRAGMA wal_autocheckpoint=2000")
+            connection.execute("PRAGMA wal_autocheckpoint=4000")
 
         return engine
 

@@ -26,7 +26,7 @@ from provider.work import Act
 from tests.bench.sample import LEARNERS, Sample
 
 ROOT = Path(__file__).parents[2]
-WORKERS, THREADS = 2, 8
+WORKERS, THREADS = 4, 4
 
 
 @dataclass(frozen=True)

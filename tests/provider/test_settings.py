@@ -23,7 +23,7 @@ def test_without_any_variable_everything_has_a_default(tmp_path, monkeypatch):
     assert settings.data == tmp_path / "data"
     assert settings.keys_dir == tmp_path / "data" / "keys"
     assert (settings.host, settings.port) == ("127.0.0.1", 8000)
-    assert (settings.workers, settings.threads, settings.proxies) == (2, 8, 0)
+    assert (settings.workers, settings.threads, settings.proxies) == (4, 4, 0)
     assert settings.base_url == "http://127.0.0.1:8000"
     assert settings.log_level == "INFO"
     assert not settings.data.exists()
@@ -128,7 +128,7 @@ def test_a_value_may_lie_in_a_file_and_is_then_masked(tmp_path):
     assert lines["PROVIDER_BASE_URL"].value == "********"
     assert lines["PROVIDER_BASE_URL"].source == str(file)
     assert (lines["PROVIDER_PORT"].value, lines["PROVIDER_PORT"].source) == ("81", "environment")
-    assert (lines["PROVIDER_WORKERS"].value, lines["PROVIDER_WORKERS"].source) == ("2", "default")
+    assert (lines["PROVIDER_WORKERS"].value, lines["PROVIDER_WORKERS"].source) == ("4", "default")
     assert len(lines) == 9
 
 
