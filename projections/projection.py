@@ -27,7 +27,7 @@ from sqlalchemy import (
     Text,
     and_,
 )
-from sqlalchemy.types import JSON
+from sqlalchemy.types import TypeDecorator
 
 FOREVER = 2**63 - 1
 """The `until` of a row that still holds."""
@@ -44,40 +44,38 @@ class Reading:
     """A connection to the views on which all queries see one state, from `begin()` to `end()`.
 
     `driver` is the driver's own, for what is prepared; `execute` takes a statement that is composed. SQLAlchemy is told
-    to leave transactions alone: to keep account of one costs it as much as a query.
+    to leave transactions alone: to keep account of one costs it as much as a query. `opening` begins one.
     """
 
-    BEGIN = "BEGIN"
-
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, opening: str = "BEGIN") -> None:
         self._connection = connection
+        self._opening = opening
+        self.begun = False
+        """Whether all queries see one state now."""
         self.dialect = connection.dialect
         self.execute = connection.execute
         self.driver: Any = connection.connection.dbapi_connection
 
     @property
-    def begun(self) -> bool:
-        """Whether all queries see one state now."""
-        return bool(self.driver.in_transaction)
-
-    @property
     def closed(self) -> bool:
-        """Whether nothing can be read here any more."""
-        return self._connection.closed
+        """Whether nothing can be read here any more; a server may have closed it."""
+        return self._connection.closed or getattr(self.driver, "closed", False)
 
     def begin(self) -> None:
         """Begin anew: what is read from now on stands in the newest state."""
-        if self.driver.in_transaction:
-            self.driver.rollback()
-        self.driver.execute(self.BEGIN)
+        if self.begun:
+            self.end()
+        self.driver.execute(self._opening)
+        self.begun = True
 
     def end(self) -> None:
         """Let go of the state that was read; nothing is written."""
+        self.begun = False
         self.driver.rollback()
 
     def close(self) -> None:
         """Give the connection back."""
-        if not self._connection.closed:
+        if not self.closed:
             self.end()
         self._connection.close()
 
@@ -190,7 +188,20 @@ def flag(name: str) -> Column[Any]:
 
 def json(name: str) -> Column[Any]:
     """Return a column for a JSON value; it is compared as a whole and never queried into."""
-    return Column(name, JSON)
+    return Column(name, JsonText)
+
+
+class JsonText(TypeDecorator[Any]):
+    """A JSON value as text, on every database: a view is compared by its bytes, and reads them by itself."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, _: Any) -> Any:
+        return None if value is None else orjson.dumps(value).decode()
+
+    def process_result_value(self, value: Any, _: Any) -> Any:
+        return None if value is None else orjson.loads(value)
 
 
 def holds(table: Table, at: int | None) -> ColumnElement[bool]:
@@ -213,7 +224,7 @@ class Prepared:
         self._read: list[tuple[int, Callable[[Any], Any]]] = [
             (i, bool if isinstance(column.type, Boolean) else orjson.loads)
             for i, column in enumerate(columns)
-            if isinstance(column.type, (Boolean, JSON))
+            if isinstance(column.type, (Boolean, JsonText))
         ]
         self._made: dict[str, tuple[str, tuple[str, ...], dict[str, Any]]] = {}
 

@@ -21,7 +21,6 @@ from sqlalchemy import (
     or_,
     select,
 )
-from sqlalchemy.types import JSON
 
 from domain.course import Course
 from domain.enrolment import Enrolment, Stage
@@ -29,6 +28,7 @@ from domain.register import AttendanceRegister
 from projections.directory import people_rows
 from projections.projection import (
     FOREVER,
+    JsonText,
     Prepared,
     Projection,
     Reading,
@@ -396,7 +396,7 @@ def _standing(
 
 def _read_as(column: Column[Any]) -> Column[Any] | Label[str]:
     """Return the column as it is read; JSON as text, because orjson is several times quicker than the driver's way."""
-    return cast(column, Text).label(column.name) if isinstance(column.type, JSON) else column
+    return cast(column, Text).label(column.name) if isinstance(column.type, JsonText) else column
 
 
 _COLUMNS = [column for column in enrolments.columns if column.name not in ("since", "until")]

@@ -10,8 +10,10 @@ from typing import Any
 
 from filelock import FileLock
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import OperationalError
+
+from provider.schema import Place, Schema, lock_number
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _WAIT = 10  # seconds, for a lock that somebody else holds
@@ -24,12 +26,15 @@ class JournalInUse(Exception):
     """
 
 
-def open_engine(path: Path, *, threads: int = 8) -> Engine:
-    """Make an engine for one SQLite file, for this process and so many threads.
+def open_engine(place: Place, *, threads: int = 8) -> Engine:
+    """Make an engine for one SQLite file or schema, for this process and so many threads.
 
-    The file and its missing directories are made for their owner's eyes only. No connection is
+    A file and its missing directories are made for their owner's eyes only. No connection is
     opened before the first use, so that an engine may be made before a fork and used after it.
     """
+    if isinstance(place, Schema):
+        return _postgres_engine(place, threads)
+    path = place
     make_private(path)
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
@@ -41,6 +46,26 @@ def open_engine(path: Path, *, threads: int = 8) -> Engine:
     )
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _postgres_engine(place: Schema, threads: int) -> Engine:
+    engine = create_engine(
+        make_url(place.url).set(drivername="postgresql+psycopg"),
+        pool_size=threads,
+        max_overflow=threads,
+        pool_timeout=_WAIT,
+        pool_pre_ping=True,
+        hide_parameters=True,
+    )
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, _record: object) -> None:
+        connection.autocommit = True
+        connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{place.name}"')
+        connection.execute(f'SET search_path TO "{place.name}"')
+        connection.autocommit = False
+
     return engine
 
 
@@ -57,7 +82,13 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 
 def wipe_journal(engine: Engine) -> None:
-    """Empty the journal file, which keeps deleted bytes. Raises JournalInUse."""
+    """Empty the journal file, which keeps deleted bytes. Raises JournalInUse.
+
+    On PostgreSQL nothing can be done here: what is deleted stays in the pages until a vacuum, and in the write-ahead
+    log and its archive until they are removed. docs/operations.md says what that means for keys.
+    """
+    if engine.dialect.name != "sqlite":
+        return
     raw = engine.raw_connection()
     try:
         busy = raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
@@ -73,6 +104,9 @@ def upgrade(engine: Engine, name: str) -> None:
     Any number of processes may start at once. No connection stays open, so a fork may follow.
     """
     try:
+        if engine.dialect.name != "sqlite":
+            _upgrade_schema(engine, name)
+            return
         if _is_current(engine, name):
             return
         path = file_of(engine)
@@ -84,6 +118,20 @@ def upgrade(engine: Engine, name: str) -> None:
             _migrate(engine, name)
     finally:
         engine.dispose()
+
+
+def _upgrade_schema(engine: Engine, name: str) -> None:
+    with engine.connect() as connection:
+        found = connection.scalar(text("SELECT to_regclass('alembic_version')")) is not None
+        if found and connection.scalar(text("SELECT version_num FROM alembic_version")) == newest(name):
+            return
+    with engine.connect() as one:
+        # The lock outlives the transactions of the migration.
+        one.execute(text("SELECT pg_advisory_lock(:number)"), {"number": lock_number(f"migrate {name}")})
+        try:
+            _migrate(engine, name)
+        finally:
+            one.execute(text("SELECT pg_advisory_unlock(:number)"), {"number": lock_number(f"migrate {name}")})
 
 
 def newest(name: str) -> str:

@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 from sqlalchemy import Dialect, Table
-from sqlalchemy.types import JSON, Boolean
+from sqlalchemy.types import Boolean
 
-from projections.projection import FOREVER, PLAIN, Reading, Row, plain
+from projections.projection import FOREVER, PLAIN, JsonText, Reading, Row, plain
 
 KEPT_ROWS = 100_000
 """Rows touched of late that a rebuild keeps in memory, and as many of a while ago: 100 to 150 MB together."""
@@ -28,7 +28,7 @@ class Shape:
         self.key = tuple(table.info["key"])
         self.blank = dict.fromkeys(self.columns)
         self.only_added: bool = table.info["only_added"]
-        self.json = frozenset(c.name for c in list(table.columns)[:-2] if isinstance(c.type, JSON))
+        self.json = frozenset(c.name for c in list(table.columns)[:-2] if isinstance(c.type, JsonText))
         self.flags = [i for i, c in enumerate(list(table.columns)[:-2]) if isinstance(c.type, Boolean)]
         mark = "?" if dialect.paramstyle == "qmark" else "%s"
         quoted = [dialect.identifier_preparer.quote(name) for name in self.columns]

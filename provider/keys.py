@@ -217,7 +217,10 @@ class Keys:
             connection.execute(update(_ERASURES).values(count=_ERASURES.c.count + 1))
 
     def erasures(self) -> int:
-        """Return how often any process has erased; only asks the file when somebody wrote to it."""
+        """Return how often any process has erased; of a file, only asks when somebody wrote to it."""
+        if self._engine.dialect.name != "sqlite":
+            with self._engine.connect() as connection:
+                return int(connection.scalar(select(_ERASURES.c.count)) or 0)
         watch: _Watch | None = getattr(self._thread, "watch", None)
         if watch is None:
             watch = self._thread.watch = _Watch(self._engine)

@@ -5,8 +5,15 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
+from contextlib import suppress
 from hashlib import blake2s
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from provider.schema import lock_number
+
+if TYPE_CHECKING:
+    import psycopg
 
 
 class Locks:
@@ -23,6 +30,9 @@ class Locks:
     def hold(self, name: str) -> Held:
         """Wait for the lock and hold it, in a `with`. Names share 256 files, so never hold two at once."""
         return Held(os.path.join(self.directory, blake2s(name.encode(), digest_size=1).hexdigest()))  # noqa: PTH118
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
 
 
 class Held:
@@ -42,6 +52,76 @@ class Held:
 
     def __exit__(self, *_: object) -> None:
         os.close(self._file)
+
+
+class AdvisoryLocks:
+    """Locks by name for all hosts of one PostgreSQL database; the server lets go of them when a connection ends."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._local = threading.local()
+        self._made: list[AdvisoryLock] = []
+
+    def hold(self, name: str) -> AdvisoryLock:
+        """Wait for the lock and hold it, in a `with`. A thread never holds two at once."""
+        lock: AdvisoryLock | None = getattr(self._local, "lock", None)
+        if lock is None:
+            lock = self._local.lock = AdvisoryLock(self._url)
+            self._made.append(lock)
+        lock.number = lock_number(name)
+        return lock
+
+    def close(self) -> None:
+        """Let go of the connections of all threads."""
+        for lock in self._made:
+            lock.close()
+
+
+class AdvisoryLock:
+    """A lock by its number, held in a `with` on a connection of its own."""
+
+    def __init__(self, url: str, number: int = 0) -> None:
+        self._url = url
+        self.number = number
+        self._connection: psycopg.Connection[Any] | None = None
+        # To the server, all threads of one connection are the same holder.
+        self._threads = threading.Lock()
+
+    def __enter__(self) -> None:
+        self._threads.acquire()
+        try:
+            self._take()
+        except BaseException:
+            self._threads.release()
+            raise
+
+    def _take(self) -> None:
+        import psycopg
+
+        if self._connection is not None:
+            with suppress(psycopg.OperationalError):
+                self._connection.execute("SELECT pg_advisory_lock(%s)", (self.number,))
+                return
+        # The first time, or the server was restarted.
+        self._connection = psycopg.connect(self._url, autocommit=True)
+        self._connection.execute("SELECT pg_advisory_lock(%s)", (self.number,))
+
+    def __exit__(self, *_: object) -> None:
+        import psycopg
+
+        try:
+            if self._connection is not None:
+                # A connection that was lost has let go of it.
+                with suppress(psycopg.OperationalError):
+                    self._connection.execute("SELECT pg_advisory_unlock(%s)", (self.number,))
+        finally:
+            self._threads.release()
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
 class Turn:

@@ -12,7 +12,7 @@ from projections.projection import Projection
 from provider.desk import Desk
 from provider.durable import open_engine, upgrade
 from provider.keys import Keys
-from provider.locks import Locks
+from provider.locks import AdvisoryLocks, Locks
 from provider.log import EventLog, Progress
 from provider.settings import Settings
 from provider.vault import Vault
@@ -50,16 +50,18 @@ class Office:
         self.settings = settings
         self.clock = clock
         self._engines = {
-            name: open_engine(settings.store(name), threads=settings.threads) for name in ("vault", "keys", "desk")
+            name: open_engine(settings.place(name), threads=settings.threads) for name in ("vault", "keys", "desk")
         }
         for name, engine in self._engines.items():
             upgrade(engine, name)
-        self.log = EventLog(settings.store("events"))
+        self.log = EventLog(settings.place("events"))
         self.keys = Keys(self._engines["keys"], clock=self._seconds)
         self.vault = Vault(self._engines["vault"], self.keys, clock=self._seconds)
         self.desk = Desk(self._engines["desk"], self.keys, clock=self._seconds)
-        self.locks = Locks(settings.data / "locks")
-        self.views = Views(settings.store("views"), self.log, projections)
+        self.locks: Locks | AdvisoryLocks = (
+            AdvisoryLocks(settings.database_url) if settings.database_url else Locks(settings.data / "locks")
+        )
+        self.views = Views(settings.place("views"), self.log, projections)
         self.views.open()
         self.views.catch_up()
 
@@ -100,6 +102,7 @@ class Office:
     def close(self) -> None:
         """Let go of all files."""
         self.views.close()
+        self.locks.close()
         self.log.close()
         self.keys.close()
         for engine in self._engines.values():

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from provider.schema import Place, Schema
+
 _HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*")
 
 
@@ -77,6 +79,19 @@ def _base_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _database_url(text: str) -> str:
+    advice = "give an address such as postgresql://user:password@host:5432/database"
+    # What is wrong is not quoted: there is a password in it.
+    try:
+        url = urlsplit(text)
+        sound = url.scheme in ("postgresql", "postgres") and url.path not in ("", "/") and url.port != 0
+    except ValueError:
+        sound = False
+    if not sound or any(sign.isspace() or not sign.isprintable() for sign in text):
+        raise ValueError(f"is no address of a PostgreSQL database; {advice}")
+    return "postgresql://" + text.partition("://")[2]
+
+
 def _log_level(text: str) -> str:
     levels = ("DEBUG", "INFO", "WARNING", "ERROR")
     if text.upper() not in levels:
@@ -93,6 +108,8 @@ class _Variable(NamedTuple):
 _VARIABLES = {
     "data": _Variable("PROVIDER_DATA", _directory, "./data"),
     "keys_dir": _Variable("PROVIDER_KEYS_DIR", _directory),
+    "database_url": _Variable("PROVIDER_DATABASE_URL", _database_url),
+    "keys_url": _Variable("PROVIDER_KEYS_URL", _database_url),
     "host": _Variable("PROVIDER_BIND", _host, "127.0.0.1"),
     "port": _Variable("PROVIDER_PORT", _whole(1, 65535), "8000"),
     "workers": _Variable("PROVIDER_WORKERS", _whole(1, 64), "4"),
@@ -103,18 +120,26 @@ _VARIABLES = {
 }
 
 
+_SECRET = frozenset({"database_url", "keys_url"})
+"""What is never shown: it holds a password, mostly."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """Everything that is set from outside. Nothing else of the project reads the environment.
 
     `keys_dir` is a directory of its own, so that it can be backed up apart, for 30 days at most.
-    `base_url` has no slash at its end. `proxies` says how many proxies stand in front, each trusted
+    With `database_url` all stores but the keys are schemas of that PostgreSQL database, and with
+    `keys_url` the keys are in another. `base_url` has no slash at its end. `proxies` says how many
+    proxies stand in front, each trusted
     to add one `X-Forwarded-*` value. `sources` says where a variable that was given came from:
     `environment`, or the path of a file.
     """
 
     data: Path
     keys_dir: Path
+    database_url: str | None = field(default=None, repr=False)
+    keys_url: str | None = field(default=None, repr=False)
     host: str
     port: int
     workers: int
@@ -147,14 +172,24 @@ class Settings:
                     "PROVIDER_KEYS_DIR is the data directory itself; give a directory of its own, "
                     "so that keys are not backed up together with what they open."
                 )
+        if values.get("keys_url") is not None and values.get("keys_url") == values.get("database_url"):
+            problems.append(
+                "PROVIDER_KEYS_URL is the database of everything else; give one of its own, "
+                "so that keys are not backed up together with what they open."
+            )
         if problems:
             raise SettingsError(problems)
         host = f"[{values['host']}]" if ":" in values["host"] else values["host"]
         values.setdefault("base_url", f"http://{host}:{values['port']}")
         return cls(**values, sources=sources)
 
+    def place(self, name: str) -> Place:
+        """Return where a store is: `events`, `views`, `vault`, `keys` or `desk`."""
+        url = self.keys_url if name == "keys" else self.database_url
+        return self.store(name) if url is None else Schema(url, name)
+
     def store(self, name: str) -> Path:
-        """Return the database file of a store: `events`, `views`, `vault`, `keys` or `desk`."""
+        """Return the database file of a store, where it is in a file."""
         return (self.keys_dir if name == "keys" else self.data) / f"{name}.sqlite"
 
     def describe(self) -> list[Setting]:
@@ -162,8 +197,9 @@ class Settings:
         lines = []
         for member, variable in _VARIABLES.items():
             source = self.sources.get(variable.name, "default")
-            secret = source not in ("default", "environment")
-            value = "********" if secret else str(getattr(self, member))
+            given = getattr(self, member)
+            secret = source not in ("default", "environment") or (given is not None and member in _SECRET)
+            value = "********" if secret else "" if given is None else str(given)
             lines.append(Setting(variable.name, value, source))
         return lines
 

@@ -11,11 +11,9 @@ from functools import cached_property
 from importlib import import_module
 from multiprocessing import get_context
 from os import cpu_count
-from pathlib import Path
 from secrets import token_hex
 from typing import Any, TypeVar
 
-import orjson
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -25,19 +23,16 @@ from sqlalchemy import (
     String,
     Table,
     bindparam,
-    create_engine,
-    event,
     select,
 )
-from sqlalchemy.pool import QueuePool
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql.elements import quoted_name
 
 from projections.projection import Prepared, Projection, Reading
-from provider.durable import make_private
 from provider.fold import Fold
-from provider.locks import Turn
 from provider.log import EventLog, Progress
+from provider.schema import Place
+from provider.views_database import database_of
 
 LOGGER = logging.getLogger(__name__)
 PAGE = 1_000
@@ -60,7 +55,6 @@ ALL = "all"
 """The name under which the place of all views together is kept; the others hold only a view's version."""
 
 
-_MOVE = "UPDATE places SET position = ? WHERE name = ?"
 _PLACE = Prepared(select(places.c.position).where(places.c.name == bindparam("name")))
 
 
@@ -71,10 +65,9 @@ class Broken(Exception):
 class Writing(Reading):
     """A connection that writes to the views, in one transaction that takes the lock at its beginning."""
 
-    BEGIN = "BEGIN IMMEDIATE"
-
     def commit(self) -> None:
         """Let what was written be seen."""
+        self.begun = False
         self.driver.commit()
 
 
@@ -84,60 +77,53 @@ Lent = TypeVar("Lent", bound=Reading)
 class Views:
     """All views of one institution, in one database."""
 
-    def __init__(self, path: Path, log: EventLog, projections: Sequence[Projection]) -> None:
-        self.path = path
+    def __init__(self, place: Place, log: EventLog, projections: Sequence[Projection]) -> None:
+        self.place = place
         self.log = log
         self.projections = tuple(projections)
         self.tables = [table for projection in projections for table in projection.tables]
-        self._turn = Turn(path.with_name(path.name + ".turn"))
+        self._database = database_of(place)
+        self._turn = self._database.turn()
         self._seen = 0
         # Tables beside the live ones have one maker at a time, in whatever process.
-        self._making = Turn(path.with_name(path.name + ".making"))
+        self._making = self._database.alone("making")
         self._lent: list[Reading] = []
         self._local = threading.local()
 
     @cached_property
     def engine(self) -> Engine:
         """The database; opened at first use, which must be after a fork."""
-        make_private(self.path)
-        engine = create_engine(
-            f"sqlite:///{self.path}",
-            poolclass=QueuePool,
-            pool_size=0,
-            isolation_level="AUTOCOMMIT",
-            json_deserializer=orjson.loads,
-            connect_args={"timeout": 10, "check_same_thread": False},
-        )
-
-        @event.listens_for(engine, "connect")
-        def set_up(connection: Any, _: Any) -> None:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=NORMAL")
-            connection.execute("PRAGMA temp_store=MEMORY")
-            connection.execute("PRAGMA cache_size=-32000")
-            connection.execute("PRAGMA wal_autocheckpoint=4000")
-
-        return engine
+        return self._database.engine()
 
     def lend(self) -> Reading:
         """Give this thread's own connection, begun so that it sees one state of all views: the newest.
 
         Whoever borrows it ends it with `end()`, and borrows it again for the next time.
         """
-        return self._lend(Reading)
+        return self._lend(Reading, self._database.to_read)
 
-    def _lend(self, kind: type[Lent]) -> Lent:
-        lent: Lent | None = self._local.__dict__.get(kind.BEGIN)
-        if lent is None or lent.closed:
-            lent = self._local.__dict__[kind.BEGIN] = kind(self.engine.connect())
-            self._lent.append(lent)
+    def _lend(self, kind: type[Lent], opening: str) -> Lent:
+        held: Lent | None = self._local.__dict__.get(opening)
+        if held is not None and not held.closed:
+            try:
+                held.begin()
+            except Exception:
+                if not held.closed:
+                    raise
+            else:
+                return held
+        # The first time, or the server was restarted.
+        if held is not None:
+            self._lent.remove(held)
+        lent = self._local.__dict__[opening] = kind(self.engine.connect(), opening)
+        self._lent.append(lent)
         lent.begin()
         return lent
 
     @contextmanager
     def reading(self) -> Iterator[Reading]:
         """Give a connection that sees one state of all views from its first query to the end."""
-        reading = Reading(self.engine.connect())
+        reading = Reading(self.engine.connect(), self._database.to_read)
         try:
             reading.begin()
             yield reading
@@ -146,7 +132,7 @@ class Views:
 
     @contextmanager
     def _writing(self) -> Iterator[Writing]:
-        connection = self._lend(Writing)
+        connection = self._lend(Writing, self._database.to_write)
         try:
             yield connection
         except BaseException:
@@ -264,6 +250,8 @@ class Views:
             self._follow_on(connection, chosen, place, upto=max(live, place))
             if place > live:
                 self._bring_others(connection, chosen, live, place)
+            for statement in self._database.to_swap:
+                connection.driver.execute(statement)
             for projection in chosen:
                 self._swap(connection, projection)
                 self._say_version(connection, projection)
@@ -294,7 +282,7 @@ class Views:
         # A fresh interpreter, since threads and open SQLite files don't survive a fork.
         context = get_context("spawn")
         other = context.Process(
-            target=_fill_apart, args=(self.path, self.log.path, [_whereabouts(p) for p in theirs], end), daemon=True
+            target=_fill_apart, args=(self.place, self.log.place, [_whereabouts(p) for p in theirs], end), daemon=True
         )
         other.start()
         place = self._fill(mine, end, progress)
@@ -395,7 +383,7 @@ class Views:
         connection.execute(places.insert().values(name=projection.name, version=projection.version, position=0))
 
     def _move(self, connection: Writing, to: int) -> None:
-        connection.driver.execute(_MOVE, (to, ALL))
+        connection.driver.execute(self._database.to_move, (to, ALL))
 
     def close(self) -> None:
         for connection in self._lent:
@@ -421,7 +409,7 @@ def _whereabouts(projection: Projection) -> tuple[str, str]:
     return handler.__module__, projection.name
 
 
-def _fill_apart(path: Path, log: Path, whereabouts: Sequence[tuple[str, str]], end: int) -> None:
+def _fill_apart(place: Place, log: Place, whereabouts: Sequence[tuple[str, str]], end: int) -> None:
     """Fill tables beside the live ones, as another process."""
     projections = [
         found
@@ -430,7 +418,7 @@ def _fill_apart(path: Path, log: Path, whereabouts: Sequence[tuple[str, str]], e
         if isinstance(found, Projection) and found.name == name
     ]
     events = EventLog(log)
-    views = Views(path, events, projections)
+    views = Views(place, events, projections)
     views._fill(projections, end, None)
     views.close()
     events.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +18,8 @@ from eventsourcing.persistence import IntegrityError
 from domain.aggregate import Aggregate
 from domain.private import Private
 from projections.projection import Reading
-from provider.locks import Held
+from provider import figures
+from provider.locks import AdvisoryLock, Held
 from provider.log import IdempotencyKey, NotFound, Receipt
 
 if TYPE_CHECKING:
@@ -151,7 +153,7 @@ class Work:
         self._drawn += 1
         return self._ids[self._drawn - 1]
 
-    def alone(self, name: str) -> Held:
+    def alone(self, name: str) -> Held | AdvisoryLock:
         """Hold the lock of a hot stream, in a `with`; take it before loading."""
         return self.office.locks.hold(name)
 
@@ -159,7 +161,8 @@ class Work:
         self, addressed: Aggregate, *others: Aggregate, outcome: str | None = None, ids: Sequence[object] = ()
     ) -> Receipt:
         """Save all of these together with the answer to the idempotency key, or nothing at all."""
-        return self.office.log.record(
+        events = Counter(_noun(each) for each in (addressed, *others) for _ in each.pending_events)
+        receipt = self.office.log.record(
             addressed,
             *others,
             asked={"id": self.act.request, "channel": self.act.channel},
@@ -167,6 +170,9 @@ class Work:
             outcome=outcome,
             ids=[str(each) for each in ids],
         )
+        for noun, number in events.items():
+            figures.EVENTS.labels(noun).inc(number)
+        return receipt
 
     def again(self) -> None:
         """Forget what was read, for another attempt."""
@@ -186,17 +192,27 @@ def command(
 
     :raises Busy: when somebody else was first each time.
     """
+    # An alarm sees no change from nothing to one, so each begins at zero.
+    name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
+    conflicts, retries = figures.CONFLICTS.labels(name), figures.RETRIES.labels(name)
+    busy, stale = figures.BUSY.labels(name), figures.STALE.labels(name)
 
     @wraps(function)
     def carry_out(office: Office, act: Act, *args: Said.args, **said: Said.kwargs) -> Receipt:
         work = Work(office, act)
         for attempt in range(ATTEMPTS):
+            if attempt:
+                retries.inc()
             try:
                 if act.key is not None and (receipt := office.log.answered(act.key)) is not None:
                     return receipt
                 receipt = function(work, *args, **said)
             except IntegrityError:
+                conflicts.inc()
                 sleep(random() * attempt / 100)  # noqa: S311
+            except Stale:
+                stale.inc()
+                raise
             else:
                 # A reader that hangs about while the views are written keeps their journal from beginning anew.
                 work.again()
@@ -204,9 +220,14 @@ def command(
                 return receipt
             finally:
                 work.again()
+        busy.inc()
         raise Busy("Too many people are changing this at once. Please try again in a moment.")
 
     return carry_out  # type: ignore[return-value]
+
+
+def _noun(aggregate: Aggregate) -> str:
+    return str(getattr(type(aggregate), "TOPIC", type(aggregate).__name__.lower()))
 
 
 def _catch_up(office: Office, receipt: Receipt) -> None:

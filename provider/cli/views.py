@@ -63,8 +63,8 @@ def _views() -> Iterator[Views]:
     from provider.log import EventLog
     from provider.views import Views
 
-    log = EventLog(settings.store("events"))
-    views = Views(settings.store("views"), log, PROJECTIONS)
+    log = EventLog(settings.place("events"))
+    views = Views(settings.place("views"), log, PROJECTIONS)
     try:
         views.open()
         yield views

@@ -15,7 +15,7 @@ from domain.refusal import Forbidden, Refused
 from domain.register import AttendanceRegister, Authority, Marker, MarkRequest, MarkResult
 from projections import directory
 from projections import registers as view
-from provider.locks import Held
+from provider.locks import AdvisoryLock, Held
 from provider.office import Office
 from provider.work import Act, NotFound, Receipt, Stale, Work, command
 
@@ -274,7 +274,7 @@ def reject_amendment(
         return work.record(register)
 
 
-def _alone(work: Work, course: UUID, session: int) -> tuple[UUID, Held]:
+def _alone(work: Work, course: UUID, session: int) -> tuple[UUID, Held | AdvisoryLock]:
     """Return a register's id, and its lock to hold in a `with`."""
     stream = AttendanceRegister.create_id(course, session)
     return stream, work.alone(f"register/{stream}")

@@ -16,13 +16,14 @@ from eventsourcing.persistence import IntegrityError, StoredEvent
 from eventsourcing.tests.persistence import ApplicationRecorderTestCase
 
 from domain.person import Person
-from provider.log import Datastore, EventLog, IdempotencyKey, KeyReused, NotFound, Recorder
+from provider.log import EventLog, IdempotencyKey, KeyReused, NotFound
 from provider.mapper import EntryTooLarge, EventMapper, UnknownEvent
+from provider.sqlite import Datastore, SqliteRecorder
 from tests.idempotency import key_of
 from tests.provider.things import SOMEBODY, Thing
 
 
-class TestRecorder(ApplicationRecorderTestCase[Recorder]):
+class TestRecorder(ApplicationRecorderTestCase[SqliteRecorder]):
     """The library's own tests, on our recorder and a file."""
 
     def setUp(self) -> None:
@@ -33,8 +34,8 @@ class TestRecorder(ApplicationRecorderTestCase[Recorder]):
         self.store.close()
         self.folder.cleanup()
 
-    def create_recorder(self) -> Recorder:
-        recorder = Recorder(self.store)
+    def create_recorder(self) -> SqliteRecorder:
+        recorder = SqliteRecorder(self.store)
         recorder.create_table()
         return recorder
 

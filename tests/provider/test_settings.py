@@ -129,7 +129,7 @@ def test_a_value_may_lie_in_a_file_and_is_then_masked(tmp_path):
     assert lines["PROVIDER_BASE_URL"].source == str(file)
     assert (lines["PROVIDER_PORT"].value, lines["PROVIDER_PORT"].source) == ("81", "environment")
     assert (lines["PROVIDER_WORKERS"].value, lines["PROVIDER_WORKERS"].source) == ("4", "default")
-    assert len(lines) == 9
+    assert len(lines) == 11
 
 
 def test_a_file_that_cannot_be_read_is_an_error(tmp_path):

@@ -202,10 +202,10 @@ def test_two_processes_rebuild_what_one_would(log: EventLog, views: Views):
     views.catch_up()
     before = rows(views)
     # The second process finds its views by their module and name, as another interpreter has to.
-    _fill_apart(views.path, log.path, [], 0)
+    _fill_apart(views.place, log.place, [], 0)
     with views._writing() as connection:
         views._create(connection, counting, BESIDE)
-    _fill_apart(views.path, log.path, [_whereabouts(counting)], log.position())
+    _fill_apart(views.place, log.place, [_whereabouts(counting)], log.position())
     with views._writing() as connection:
         views._swap(connection, counting)
 

@@ -1,0 +1,225 @@
+"""The stores in PostgreSQL: a schema for each, and the event log with the library's recorder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from eventsourcing.persistence import (
+    ApplicationRecorder,
+    InfrastructureFactory,
+    InterfaceError,
+    OperationalError,
+    StoredEvent,
+)
+from eventsourcing.postgres import ConnectionPool, PostgresApplicationRecorder, PostgresDatastore, PostgresFactory
+from eventsourcing.utils import Environment, retry
+from psycopg import Connection
+from psycopg.rows import DictRow, dict_row, tuple_row
+from psycopg.sql import SQL, Identifier
+
+from provider.receipt import IdempotencyKey, Receipt
+from provider.recorder import Entry
+from provider.schema import Schema, lock_number
+
+WAIT = 10
+"""Seconds for a connection, or for a lock."""
+
+IN_FLIGHT = 0x5052
+"""What the numbers of the locks begin with by which a writer says from where on it may record."""
+
+
+class PostgresRecorder(PostgresApplicationRecorder):
+    """The library's recorder, without its table lock, and with the answers given to idempotency keys.
+
+    Positions are drawn before a transaction commits, so one may be seen before a lower one is. The library lets
+    writers queue for the table. Here each says instead, before it draws, which position was the last one drawn: by a
+    shared lock on that number, which ends with its transaction. All of what it records lies beyond. A reader looks
+    first how far positions are drawn, then which locks are held, and then reads no further than the lowest of them:
+    whoever drew before it looked either holds a lock still or has committed, and whoever draws later lies beyond.
+    """
+
+    def __init__(self, datastore: PostgresDatastore, *, events_table_name: str = "stored_events") -> None:
+        super().__init__(datastore, events_table_name=events_table_name)
+        names = {
+            "schema": Identifier(datastore.schema),
+            "table": Identifier(events_table_name),
+            "sequence": Identifier(datastore.schema, f"{events_table_name}_notification_id_seq"),
+            "horizon": Identifier(datastore.schema, f"{events_table_name}_horizon"),
+            "keys": Identifier(datastore.schema, "idempotency"),
+            "prefix": SQL(str(IN_FLIGHT)),
+            "id_type": SQL(datastore.originator_id_type),
+        }
+        self.sql_create_statements += [
+            SQL(
+                "CREATE TABLE IF NOT EXISTS {keys} ("
+                "principal uuid NOT NULL, key text NOT NULL, fingerprint text NOT NULL, receipt bytea NOT NULL, "
+                "position bigint, recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(), "
+                "PRIMARY KEY (principal, key))"
+            ).format(**names),
+            SQL(
+                "CREATE OR REPLACE FUNCTION {horizon}() RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$ "
+                "DECLARE drawn bigint; lowest bigint; "
+                "BEGIN "
+                "SELECT CASE WHEN is_called THEN last_value ELSE 0 END INTO drawn FROM {sequence}; "
+                "SELECT min(((classid::bigint & 4095) << 32) | objid::bigint) INTO lowest FROM pg_locks "
+                "WHERE locktype = 'advisory' AND objsubid = 1 AND (classid::bigint >> 12) = {prefix} "
+                "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()); "
+                "RETURN least(drawn, coalesce(lowest, drawn)); "
+                "END $$"
+            ).format(**names),
+        ]
+        # One statement, which is a transaction of its own: it takes the lock, draws, and records.
+        insert = SQL(
+            "WITH guard AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared("
+            "({prefix}::bigint << 44) | CASE WHEN is_called THEN last_value ELSE 0 END) FROM {sequence}), "
+            "recorded AS (INSERT INTO {schema}.{table} (originator_id, originator_version, topic, state) "
+            "SELECT stream, version, topic, state FROM guard, "
+            "unnest(%s::{id_type}[], %s::bigint[], %s::text[], %s::bytea[]) "
+            "WITH ORDINALITY AS each (stream, version, topic, state, number) ORDER BY number "
+            "RETURNING notification_id)"
+        ).format(**names)
+        positions = SQL(" SELECT notification_id FROM recorded ORDER BY notification_id")
+        self._insert = insert + positions
+        self._insert_and_keep = (
+            insert
+            + SQL(
+                ", kept AS (INSERT INTO {keys} (principal, key, fingerprint, receipt, position) "
+                "SELECT %s::uuid, %s::text, %s::text, %s::bytea, (SELECT max(notification_id) FROM recorded))"
+            ).format(**names)
+            + positions
+        )
+        self._tell = SQL("NOTIFY {}").format(Identifier(self.channel_name))
+        self.max_notification_id_statement = SQL(
+            "SELECT max(notification_id) FROM {schema}.{table} WHERE notification_id <= (SELECT {horizon}())"
+        ).format(**names)
+        self._horizon = SQL("SELECT {horizon}()").format(**names)
+        self._columns = SQL(
+            "SELECT notification_id, originator_id::text, originator_version, topic, state FROM {schema}.{table} "
+        ).format(**names)
+        self._since = SQL(
+            "SELECT originator_id::text, originator_version, topic, state FROM {schema}.{table} "
+            "WHERE originator_id = %s AND originator_version > %s ORDER BY originator_version"
+        ).format(**names)
+        self._kept = SQL("SELECT fingerprint, receipt, position FROM {keys} WHERE principal = %s AND key = %s").format(
+            **names
+        )
+        self._forget = SQL("DELETE FROM {keys} WHERE recorded_at < %s").format(**names)
+
+    def create_table(self) -> None:
+        """Make what is missing; any number of processes may do so at once, and who may not make tables needs not to."""
+        with self.datastore.get_connection() as connection:
+            found = connection.execute(
+                "SELECT to_regclass(%s) AS at", (f'"{self.datastore.schema}"."{self.events_table_name}"',)
+            ).fetchone()
+            if found and found["at"] is not None:
+                self.datastore.register_type_adapters()
+                return
+            number = lock_number(f"make {self.datastore.schema}.{self.events_table_name}")
+            connection.execute("SELECT pg_advisory_lock(%s)", (number,))
+            try:
+                connection.execute(SQL("CREATE SCHEMA IF NOT EXISTS {}").format(Identifier(self.datastore.schema)))
+                super().create_table()
+            finally:
+                connection.execute("SELECT pg_advisory_unlock(%s)", (number,))
+
+    @retry((InterfaceError, OperationalError), max_attempts=10, wait=0.2)
+    def insert_events(
+        self,
+        stored_events: Sequence[StoredEvent],
+        *,
+        answer: tuple[IdempotencyKey, Receipt] | None = None,
+        **_: Any,
+    ) -> Sequence[int] | None:
+        if not stored_events and answer is None:
+            return []
+        events = (
+            [e.originator_id for e in stored_events],
+            [e.originator_version for e in stored_events],
+            [e.topic for e in stored_events],
+            [e.state for e in stored_events],
+        )
+        with self.datastore.get_connection() as connection, connection.cursor(row_factory=tuple_row) as cursor:
+            if answer is None:
+                cursor.execute(self._insert, events)
+            else:
+                key, receipt = answer
+                kept = (key.principal, key.key, key.fingerprint, receipt.stored())
+                cursor.execute(self._insert_and_keep, (*events, *kept))
+            positions: list[int] = [row[0] for row in cursor.fetchall()]
+            if positions:
+                # In the transaction, a notice would let all commits of the server queue for one lock.
+                cursor.execute(self._tell)
+        return positions
+
+    def since(self, stream: UUID, version: int) -> list[tuple[str, int, str, bytes]]:
+        found: list[tuple[str, int, str, bytes]] = self._read(self._since, (stream, version))
+        return found
+
+    def page(self, after: int, limit: int, upto: int | None = None) -> list[Entry]:
+        # Looked up before the rows are, and by a statement of its own, which sees an earlier state than theirs.
+        ((end,),) = self._read(self._horizon, ())
+        end = end if upto is None else min(end, upto)
+        if end <= after:
+            return []
+        statement = (
+            self._columns
+            + SQL("WHERE notification_id > %s AND notification_id <= %s ")
+            + SQL("ORDER BY notification_id LIMIT %s")
+        )
+        found: list[Entry] = self._read(statement, (after, end, limit))
+        return found
+
+    def at(self, positions: Sequence[int]) -> list[Entry]:
+        statement = self._columns + SQL("WHERE notification_id = ANY(%s) ORDER BY notification_id")
+        found: list[Entry] = self._read(statement, (list(positions),))
+        return found
+
+    def answered(self, key: IdempotencyKey) -> Receipt | None:
+        rows = self._read(self._kept, (key.principal, key.key))
+        return Receipt.again(key, *rows[0]) if rows else None
+
+    @retry((InterfaceError, OperationalError), max_attempts=10, wait=0.2)
+    def forget_keys(self, before: str) -> int:
+        with self.datastore.get_connection() as connection:
+            return connection.execute(self._forget, (before,)).rowcount
+
+    @retry((InterfaceError, OperationalError), max_attempts=10, wait=0.2)
+    def _read(self, statement: Any, values: Sequence[Any]) -> list[Any]:
+        with self.datastore.get_connection() as connection, connection.cursor(row_factory=tuple_row) as cursor:
+            rows: list[Any] = cursor.execute(statement, values).fetchall()
+            return rows
+
+
+class Datastore(PostgresDatastore):
+    """The library's datastore, on whatever a connection string may say."""
+
+    def __init__(self, place: Schema, *, threads: int = 8) -> None:
+        super().__init__(dbname="", host="", port="", user="", password="", schema=place.name)
+        self.pool = ConnectionPool(
+            place.url,
+            connection_class=Connection[DictRow],
+            kwargs={"row_factory": dict_row},
+            min_size=1,
+            max_size=threads + 2,
+            open=False,
+            configure=self.after_connect_func(),
+            timeout=WAIT,
+        )
+
+
+class PostgresLog(PostgresFactory):
+    """Makes the recorder of a log in a schema."""
+
+    def __init__(self, env: Environment, place: Schema) -> None:
+        InfrastructureFactory.__init__(self, env)
+        self.datastore: Datastore = Datastore(place)
+
+    def application_recorder(self) -> ApplicationRecorder:
+        recorder = PostgresRecorder(self.datastore)
+        recorder.create_table()
+        return recorder
+
+    def close(self) -> None:
+        self.datastore.close()

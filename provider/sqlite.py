@@ -1,0 +1,218 @@
+"""The event log in an SQLite file: the library's recorder, with the traps of SQLite closed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+from uuid import UUID
+
+from eventsourcing.persistence import ApplicationRecorder, InfrastructureFactory, StoredEvent
+from eventsourcing.sqlite import (
+    SQLiteApplicationRecorder,
+    SQLiteConnection,
+    SQLiteConnectionPool,
+    SQLiteCursor,
+    SQLiteDatastore,
+    SQLiteFactory,
+    SQLiteTransaction,
+)
+from eventsourcing.utils import Environment
+
+from provider.durable import make_private
+from provider.locks import Turn
+from provider.receipt import IdempotencyKey, Receipt
+from provider.recorder import Entry
+
+
+class SqliteRecorder(SQLiteApplicationRecorder):
+    """The library's recorder, with positions that VACUUM and deletes at the tail can't renumber, and with keys.
+
+    An implicit rowid is given anew by VACUUM, and again after its row was deleted; AUTOINCREMENT on a column of that
+    very name prevents both.
+    """
+
+    def __init__(self, datastore: SQLiteDatastore, events_table_name: str = "stored_events"):
+        super().__init__(datastore, events_table_name)
+        self.lend = cast(Datastore, datastore).lend
+        self.insert_events_statement = (
+            f"INSERT INTO {events_table_name} (originator_id, originator_version, topic, state) VALUES (?,?,?,?)"
+        )
+
+    def construct_create_table_statements(self) -> list[str]:
+        return [
+            f"CREATE TABLE IF NOT EXISTS {self.events_table_name} ("
+            "rowid INTEGER PRIMARY KEY AUTOINCREMENT, "
+            "originator_id TEXT NOT NULL, "
+            "originator_version INTEGER NOT NULL, "
+            "topic TEXT NOT NULL, "
+            "state BLOB NOT NULL, "
+            "UNIQUE (originator_id, originator_version))",
+            "CREATE TABLE IF NOT EXISTS idempotency ("
+            "principal TEXT NOT NULL, "
+            "key TEXT NOT NULL, "
+            "fingerprint TEXT NOT NULL, "
+            "receipt BLOB NOT NULL, "
+            "position INTEGER, "
+            "recorded_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')), "
+            "PRIMARY KEY (principal, key)) WITHOUT ROWID",
+        ]
+
+    def _insert_events(
+        self,
+        c: SQLiteCursor,
+        stored_events: Sequence[StoredEvent],
+        *,
+        answer: tuple[IdempotencyKey, Receipt] | None = None,
+        **_: Any,
+    ) -> Sequence[int]:
+        cursor = c.sqlite_cursor
+        cursor.executemany(
+            self.insert_events_statement,
+            [
+                (
+                    e.originator_id.hex if isinstance(e.originator_id, UUID) else e.originator_id,
+                    e.originator_version,
+                    e.topic,
+                    e.state,
+                )
+                for e in stored_events
+            ],
+        )
+        # One writer at a time, and AUTOINCREMENT: the positions of one transaction are a row without gaps.
+        last = cursor.execute("SELECT last_insert_rowid()").fetchone()[0] if stored_events else 0
+        positions = list(range(last - len(stored_events) + 1, last + 1))
+        if answer is not None:
+            key, receipt = answer
+            c.execute(
+                "INSERT INTO idempotency (principal, key, fingerprint, receipt, position) VALUES (?,?,?,?,?)",
+                (
+                    str(key.principal),
+                    key.key,
+                    key.fingerprint,
+                    receipt.stored(),
+                    positions[-1] if positions else None,
+                ),
+            )
+        return positions
+
+    def answered(self, key: IdempotencyKey) -> Receipt | None:
+        with self.datastore.transaction(commit=False) as c:
+            c.execute(
+                "SELECT fingerprint, receipt, position FROM idempotency WHERE principal=? AND key=?",
+                (str(key.principal), key.key),
+            )
+            row = c.fetchone()
+        if row is None:
+            return None
+        return Receipt.again(key, row["fingerprint"], row["receipt"], row["position"])
+
+    def forget_keys(self, before: str) -> int:
+        """Delete the answers recorded before this time (RFC 3339, UTC), and return how many."""
+        with self.datastore.transaction(commit=True) as c:
+            c.execute("DELETE FROM idempotency WHERE recorded_at < ?", (before,))
+            return int(c.sqlite_cursor.rowcount)
+
+    def max_notification_id(self) -> int:
+        # The library says None where there is no event yet, against its own annotation.
+        last: int = self._read(self.select_max_notification_id_statement, ())[0][0]
+        return last
+
+    def since(self, stream: UUID, version: int) -> list[tuple[str, int, str, bytes]]:
+        """Return the events of a stream after a version: stream, version, topic and state of each."""
+        return self._read(
+            f"SELECT originator_id, originator_version, topic, state FROM {self.events_table_name} "
+            "WHERE originator_id = ? AND originator_version > ? ORDER BY originator_version",
+            (stream.hex, version),
+        )
+
+    def page(self, after: int, limit: int, upto: int | None = None) -> list[Entry]:
+        """Return up to `limit` entries after a position, in order; none beyond `upto`."""
+        return self._read(
+            f"SELECT rowid, originator_id, originator_version, topic, state FROM {self.events_table_name} "
+            "WHERE rowid > ? AND rowid <= ? ORDER BY rowid LIMIT ?",
+            (after, upto if upto is not None else 2**63 - 1, limit),
+        )
+
+    def at(self, positions: Sequence[int]) -> list[Entry]:
+        """Return the entries at these positions, in order; those that there are none at are left out."""
+        return self._read(
+            f"SELECT rowid, originator_id, originator_version, topic, state FROM {self.events_table_name} "
+            f"WHERE rowid IN ({', '.join('?' * len(positions))}) ORDER BY rowid",
+            tuple(positions),
+        )
+
+    def _read(self, statement: str, values: Sequence[Any]) -> list[Any]:
+        """Return what one statement finds, which sees one state without a transaction."""
+        cursor = self.lend()._sqlite_conn.cursor()
+        cursor.row_factory = None
+        return cursor.execute(statement, values).fetchall()
+
+
+class Pool(SQLiteConnectionPool):
+    """Connections on which a commit is on the disk before it is acknowledged."""
+
+    def _create_connection(self) -> SQLiteConnection:
+        connection = super()._create_connection()
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA busy_timeout=10000")
+        return connection
+
+
+class Datastore(SQLiteDatastore):
+    """The library's datastore with a connection for each thread, and writers that take turns.
+
+    Lending a connection from a pool for each statement costs more than the statement.
+    """
+
+    def __init__(self, db_name: str, **kwargs: Any) -> None:
+        super().__init__(db_name, **kwargs)
+        self.pool.close()
+        self.pool = Pool(db_name=db_name, lock_timeout=10, pool_size=64, max_overflow=64)
+        self._local = threading.local()
+        self._turn = Turn(Path(db_name + ".turn"))
+
+    @contextmanager
+    def transaction(self, *, commit: bool) -> Iterator[SQLiteCursor]:
+        lent = self.lend()
+        if not commit:
+            # Every reading of the recorders is one statement, which sees one state without a transaction.
+            cursor = lent.cursor()
+            try:
+                yield cursor
+            finally:
+                cursor.sqlite_cursor.close()
+            return
+        with self._turn, SQLiteTransaction(lent, commit=True) as cursor:
+            yield cursor
+
+    def lend(self) -> SQLiteConnection:
+        """Give this thread's own connection."""
+        lent: SQLiteConnection | None = getattr(self._local, "connection", None)
+        if lent is None:
+            lent = self._local.connection = self.pool._create_connection()
+        return lent
+
+    def close(self) -> None:
+        super().close()
+        if (lent := self.__dict__.pop("_local", None)) is not None and hasattr(lent, "connection"):
+            lent.connection.close()
+        if (turn := self.__dict__.get("_turn")) is not None:
+            turn.close()
+
+
+class SqliteLog(SQLiteFactory):
+    """Makes the recorder of a log in a file."""
+
+    def __init__(self, env: Environment, path: Path) -> None:
+        make_private(path)
+        InfrastructureFactory.__init__(self, env)
+        self.datastore = Datastore(str(path))
+
+    def application_recorder(self) -> ApplicationRecorder:
+        recorder = SqliteRecorder(self.datastore)
+        recorder.create_table()
+        return recorder

@@ -1,0 +1,147 @@
+"""What the views ask of a database, whichever it is: connections, transactions, and one writer at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.pool import QueuePool
+
+from provider.durable import make_private
+from provider.locks import AdvisoryLock, Turn
+from provider.schema import Place, Schema, lock_number
+
+
+class Held(AbstractContextManager[None], Protocol):
+    """A lock to hold in a `with`, and to close at last."""
+
+    def close(self) -> None:
+        """Let go of what it needs."""
+
+
+class ViewsDatabase(Protocol):
+    """`to_read` and `to_write` begin a transaction, `to_move` moves the place, `to_swap` comes before a swap."""
+
+    @property
+    def to_read(self) -> str: ...
+    @property
+    def to_write(self) -> str: ...
+    @property
+    def to_move(self) -> str: ...
+    @property
+    def to_swap(self) -> Sequence[str]: ...
+
+    def engine(self) -> Engine:
+        """Return an engine whose transactions are left to us."""
+
+    def turn(self) -> Held:
+        """Return the right to write, as far as the transaction itself does not take it."""
+
+    def alone(self, name: str) -> Held:
+        """Return the right to do something that takes long, in one process of all at a time."""
+
+
+@dataclass(frozen=True)
+class SqliteViews:
+    """The views in a file."""
+
+    path: Path
+    to_read = "BEGIN"
+    to_write = "BEGIN IMMEDIATE"
+    to_move = "UPDATE places SET position = ? WHERE name = ?"
+    to_swap = ()
+
+    def engine(self) -> Engine:
+        make_private(self.path)
+        engine = create_engine(
+            f"sqlite:///{self.path}",
+            poolclass=QueuePool,
+            pool_size=0,
+            isolation_level="AUTOCOMMIT",
+            connect_args={"timeout": 10, "check_same_thread": False},
+        )
+
+        @event.listens_for(engine, "connect")
+        def set_up(connection: Any, _: Any) -> None:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=NORMAL")
+            connection.execute("PRAGMA temp_store=MEMORY")
+            connection.execute("PRAGMA cache_size=-32000")
+            connection.execute("PRAGMA wal_autocheckpoint=4000")
+
+        return engine
+
+    def turn(self) -> Turn:
+        return Turn(self.path.with_name(self.path.name + ".turn"))
+
+    def alone(self, name: str) -> Turn:
+        return Turn(self.path.with_name(f"{self.path.name}.{name}"))
+
+
+class Queue:
+    """The threads of one process, one at a time; those of others wait in the server."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
+
+WRITER = lock_number("views writer")
+
+
+@dataclass(frozen=True)
+class PostgresViews:
+    """The views in a schema.
+
+    Whoever reads holds the places from before its state is taken until its end. So a swap waits for those who read, and
+    who reads after it sees the new tables in a state that has their rows.
+    """
+
+    place: Schema
+    to_read = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE places IN ACCESS SHARE MODE"
+    to_write = f"BEGIN; SET LOCAL synchronous_commit = off; SELECT pg_advisory_xact_lock({WRITER})"
+    to_move = "UPDATE places SET position = %s WHERE name = %s"
+    to_swap = ("LOCK TABLE places IN ACCESS EXCLUSIVE MODE",)
+
+    def engine(self) -> Engine:
+        engine = create_engine(
+            make_url(self.place.url).set(drivername="postgresql+psycopg"),
+            poolclass=QueuePool,
+            pool_size=0,
+            isolation_level="AUTOCOMMIT",
+            paramstyle="format",
+            hide_parameters=True,
+        )
+
+        @event.listens_for(engine, "connect")
+        def set_up(connection: Any, _: Any) -> None:
+            connection.autocommit = True
+            connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{self.place.name}"')
+            connection.execute(f'SET search_path TO "{self.place.name}"')
+
+        return engine
+
+    def turn(self) -> Queue:
+        return Queue()
+
+    def alone(self, name: str) -> AdvisoryLock:
+        return AdvisoryLock(self.place.url, lock_number(f"views {name}"))
+
+
+def database_of(place: Place) -> ViewsDatabase:
+    """Return what the views at this place need."""
+    return PostgresViews(place) if isinstance(place, Schema) else SqliteViews(place)
