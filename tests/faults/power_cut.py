@@ -1,0 +1,132 @@
+"""The power is cut: the files are copied while all processes stand still in the middle of what they do.
+
+What a disk may not have had yet is taken away from the copies: the log writes through at each commit, so there it is
+what lies behind the last commit; the views don't, so there it is any number of the last commits.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+from tests.faults.load import Load
+from tests.faults.office import Office, Server, serving
+from tests.faults.plan import Plan
+from tests.faults.proof import Report, held_by, prove, prove_acknowledged, prove_views
+
+HEADER, FRAME = 32, 24
+"""Bytes of the header of a journal, and of each of its frames before its page."""
+
+
+def power_cut(office: Office, plan: Plan) -> Report:
+    """Cut the power, by copies of the files made mid-write, and open each of the copies."""
+    report = Report("power_cut")
+    chance = Random(plan.seed)
+    cuts = max(3, plan.kills // 10)
+    before = held_by(office)
+    server = Server(office.data)
+    load = Load(office, [server])
+    lost = 0
+    with serving(server):
+        with load:
+            for cut in range(cuts):
+                load.await_more(10)
+                time.sleep(chance.uniform(0, 0.3))
+                plan.say(f"power_cut: {cut + 1} of {cuts}")
+                copy = replace(office, data=office.data.parent / f"cut-{cut}")
+                with standing_still(server):
+                    # Whatever was acknowledged by now was so before the cut.
+                    acknowledged = list(load.acknowledged)
+                    shutil.copytree(office.data, copy.data, ignore=shutil.ignore_patterns("*.turn", "*.making"))
+                for store in ("events", "vault", "keys", "desk"):
+                    spoil_the_rest(copy.store(store), chance)
+                lost += lose_some(copy.store("views"), chance)
+                prove_acknowledged(held_by(copy), acknowledged, report)
+                prove_views(copy, report)
+                if cut == 0:
+                    _serve_again(copy, acknowledged[-1].path, load, report)
+                shutil.rmtree(copy.data)
+        load.finish()
+    prove(office, load, report, before)
+    report.did.insert(0, f"{cuts} power cuts; of the views' journals {lost:,} pages had not reached the disk")
+    return report
+
+
+def _serve_again(copy: Office, path: str, load: Load, report: Report) -> None:
+    """See that a copy can be served, that its names open, and that its history goes on."""
+    server = Server(copy.data)
+    other = Load(copy, [server])
+    with serving(server):
+        with other:
+            other.await_more(10)
+        other.finish()
+        shown = other.look(server, f"/v1/courses/{copy.seeded.classes[0].course}/roster")
+        report.expect(shown is not None and b"Learner 0" in shown.body, "the names in a copy don't open")
+    report.broken += other.lies
+
+
+@contextmanager
+def standing_still(server: Server) -> Iterator[None]:
+    """Let all processes of a server stand still, wherever they are."""
+    server.signal_all(signal.SIGSTOP)
+    try:
+        for pid in (server.pid, *server.workers()):
+            while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+                time.sleep(0.001)
+        yield
+    finally:
+        server.signal_all(signal.SIGCONT)
+
+
+def spoil_the_rest(store: Path, chance: Random) -> None:
+    """Make noise of what lies behind the last commit in a journal: it may be cut off or torn."""
+    journal, index = Path(f"{store}-wal"), Path(f"{store}-shm")
+    if not journal.exists() or journal.stat().st_size <= HEADER:
+        return
+    committed, _ = _frames(index)
+    end = HEADER + committed * (FRAME + _page_size(journal))
+    rest = journal.stat().st_size - end
+    index.unlink()
+    if rest > 0:
+        with journal.open("r+b") as file:
+            file.seek(end)
+            file.write(chance.randbytes(min(rest, 10_000)))
+            if chance.random() < 0.5:
+                file.truncate(end)
+
+
+def lose_some(store: Path, chance: Random) -> int:
+    """Take the last frames away that nobody had yet written through, and return how many."""
+    journal, index = Path(f"{store}-wal"), Path(f"{store}-shm")
+    if not journal.exists() or journal.stat().st_size <= HEADER:
+        return 0
+    committed, home = _frames(index)
+    kept = chance.randint(home, committed)
+    os.truncate(journal, HEADER + kept * (FRAME + _page_size(journal)))
+    index.unlink()
+    return committed - kept
+
+
+def _page_size(journal: Path) -> int:
+    with journal.open("rb") as file:
+        size: int = struct.unpack(">I", file.read(12)[8:12])[0]
+    return size
+
+
+def _frames(index: Path) -> tuple[int, int]:
+    """Return how many frames of a journal are committed, and how many of them a checkpoint may have brought home.
+
+    Those have been written through before. Both are in the index, which is shared memory and so in the machine's own
+    order of bytes.
+    """
+    said = index.read_bytes()[:136]
+    committed, home, attempted = (struct.unpack_from("=I", said, at)[0] for at in (16, 96, 128))
+    return committed, min(committed, max(home, attempted))
