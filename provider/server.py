@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
+import shutil
 import sqlite3
 import sys
+import tempfile
 import traceback
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import orjson
 from gunicorn.glogging import Logger as GunicornLogger
+from prometheus_client import values
 
 _SECRET = re.compile(r"prv_[0-9A-Za-z]+|[^\s/@\"'=]+@[^\s/@\"'=]+")
 """Tokens and e-mail addresses, should somebody put one where it does not belong, such as into a path."""
@@ -119,3 +124,31 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 control_socket_disable = True
 # Which proxies are trusted is PROVIDER_PROXIES, and wsgi.py's to apply.
 forwarded_allow_ips = ""
+
+FIGURES = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable by which the library finds the folder."""
+
+
+def on_starting(server: Any) -> None:
+    """Make a folder in which the workers count, so that any of them can tell the figures of all."""
+    os.environ[FIGURES] = tempfile.mkdtemp(prefix="provider-figures-", dir=worker_tmp_dir)
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """Give a worker the first place that is free, and with it the figures of whoever had it before.
+
+    The library names a worker's files for its process unless told otherwise. They must outlive it, as a total may not
+    fall, so there would be more of them for each scrape to read whenever a worker is replaced.
+    """
+    taken = {each.place for each in server.WORKERS.values()}
+    worker.place = next(place for place in count() if place not in taken)
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Let a worker count in the files of its place; whatever counts is imported only after this."""
+    values.ValueClass = values.MultiProcessValue(lambda: worker.place)
+
+
+def on_exit(server: Any) -> None:
+    """Leave no folder behind."""
+    shutil.rmtree(os.environ[FIGURES], ignore_errors=True)
