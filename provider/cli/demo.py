@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -12,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -39,12 +40,25 @@ class DemoFailed(click.ClickException):
 @click.command("demo")
 @click.option("--once", is_flag=True, help="End after the course, in place of serving until Ctrl-C.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Where to listen; any free port if not said.")
-def command(once: bool, port: int | None) -> None:
+@click.option("--events", type=click.IntRange(min=1), metavar="N", help="Record years of courses instead: N events.")
+@click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Where --events puts its data, to stay.")
+@click.option("--seed", type=int, metavar="N", help="With --events: which courses; 1 if not said.")
+def command(once: bool, port: int | None, events: int | None, data: Path | None, seed: int | None) -> None:
     """Play a whole course through the API of a real server, which then goes on running until Ctrl-C.
 
     The data lie in a directory made for this run, under ./.demo, where those of earlier runs are removed. With --once
     the exit status is 0 only if all of it worked.
+
+    With --events no server is started: an institution with years of courses is recorded straight into the log, at
+    least that many events, and its views are made. The same seed makes the same courses.
     """
+    if events is None and (data is not None or seed is not None):
+        raise click.UsageError("--data and --seed belong to --events.")
+    if events is not None and (once or port is not None):
+        raise click.UsageError("With --events no server is started: leave --once and --port out.")
+    if events is not None:
+        _record(events, data, seed)
+        return
     for stream in (sys.stdout, sys.stderr):
         # Names come in many scripts, and this terminal may not know them all.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
@@ -69,6 +83,26 @@ def command(once: bool, port: int | None) -> None:
                 _print_sign_in(story)
                 sys.stdout.flush()
                 _wait(server, run)
+
+
+def _record(events: int, data: Path | None, seed: int | None) -> None:
+    """Record a history of that size, and say where it lies and how to look at it."""
+    from provider import sample_history
+    from provider.settings import Settings
+
+    began = time.monotonic()
+    with _folder() if data is None else nullcontext((data, None)) as (run, lock):
+        where = (run if lock is None else run / "data").absolute()
+        settings = Settings.read({"PROVIDER_DATA": str(where)})
+        history = sample_history.make(
+            settings, events=events, seed=1 if seed is None else seed, showing=console.progress
+        )
+    seconds = time.monotonic() - began
+    click.echo(f"{history.events:,} events of {history.courses:,} courses in {seconds:.1f} seconds, with their views.")
+    click.echo(f"The data are in {where}" + ("." if lock is None else "; the next demonstration removes them."))
+    click.echo(f"The administrator's token: {history.token}\n")
+    for more in ("course list", "views verify", "serve"):
+        click.echo(f"  PROVIDER_DATA={shlex.quote(str(where))} provider {more}")
 
 
 @contextmanager

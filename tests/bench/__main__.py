@@ -10,19 +10,20 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from uuid import uuid4
 
 import orjson
 
+from provider import sample_history
 from provider.bootstrap import PROJECTIONS
 from provider.log import EventLog
+from provider.settings import Settings
 from provider.views import Views
 from tests.bench.floor import prepare
 from tests.bench.load import Requests, Result, http, run
-from tests.bench.sample import Sample
 from tests.bench.servers import ROOT, Class, Seeded, seed, served
 
 SESSIONS = (1, 2, 3, 4)
@@ -172,13 +173,10 @@ def steady(
 def rebuild(folder: Path, events: int) -> Figure:
     """Rebuild all views from a history of this size."""
     say(f"making a history of {events:,} events …")
-    log = EventLog(folder / "history" / "events.sqlite")
-    sample = Sample(uuid4(), uuid4(), uuid4(), date(2020, 6, 1))
-    while log.position() < events:
-        for step in sample.whole():
-            for start in range(0, len(step), 20):
-                log.record(*step[start : start + 20], asked={"id": "bench", "channel": "bench"})
-    views = Views(folder / "history" / "views.sqlite", log, PROJECTIONS)
+    settings = Settings.read({"PROVIDER_DATA": str(folder / "history")})
+    sample_history.make(settings, events=events)
+    log = EventLog(settings.place("events"))
+    views = Views(settings.place("views"), log, PROJECTIONS)
     views.open()
     began = time.perf_counter()
     reached = views.rebuild()

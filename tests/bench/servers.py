@@ -12,20 +12,19 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from domain.access import Role as AccessRole
-from domain.trainer import Authority
+from provider import sample_history
 from provider.bootstrap import bootstrap
-from provider.commands import access, institution, people, trainers
-from provider.office import Office
+from provider.commands import access
 from provider.settings import Settings
 from provider.work import Act
-from tests.bench.sample import LEARNERS, Sample
 
 ROOT = Path(__file__).parents[2]
+LEARNERS = 30
 WORKERS, THREADS = 4, 4
 
 
@@ -48,60 +47,32 @@ class Seeded:
 
 
 def seed(data: Path, courses: int) -> Seeded:
-    """Found an institution with a trainer and so many courses of thirty that nobody has marked yet.
-
-    The names of the first course are in the vault; the others were made in bulk.
-    """
+    """Found an institution with a trainer and so many courses of thirty that nobody has marked yet."""
     office = bootstrap(Settings.read({"PROVIDER_DATA": str(data)}))
     now = datetime.now(UTC)
-    receipt, _ = institution.found(
-        office, name="Bench", zone="Etc/UTC", given="Ada", family="Admin", email="ada@bench.example"
-    )
-    admin = UUID(receipt.ids[0])
-
-    def act() -> Act:
-        return Act(by=admin, now=now, at=now, channel="bench", request=uuid4().hex)
-
-    trainer = people.register(office, act(), given="Tina", family="Trainer", email="tina@bench.example").id
-    trainers.register(office, act(), person=trainer)
-    trainers.authorise(
-        office,
-        act(),
-        person=trainer,
-        body="SA",
-        code="CSPO",
-        role=Authority.LEAD,
-        valid_from=(now - timedelta(days=3650)).date(),
-        evidence="bench",
-    )
-    access.grant(office, act(), person=trainer, role=AccessRole.TRAINER)
-    _, token = access.issue_token(office, act(), person=trainer, roles=(AccessRole.TRAINER,), label="bench")
+    staff, _ = sample_history.found(office)
+    (trainer,) = sample_history.hire(office, staff, 1)
+    act = Act(by=staff.admin, now=now, at=now, channel="bench", request="bench")
+    _, token = access.issue_token(office, act, person=trainer, roles=(AccessRole.TRAINER,), label="bench")
     assert token is not None
-    first = (now - timedelta(days=courses + 3)).date()
-    sample = Sample(office.institution, trainer, admin, first)
-    classes = [_class(office, act, sample, named=number == 0) for number in range(courses)]
+    sample = sample_history.Sample(office, staff)
+    first = (now - timedelta(days=2 * courses + 3)).date()
+    classes = [_class(sample, first + timedelta(days=2 * number), trainer) for number in range(courses)]
+    sample.flush()
     office.views.catch_up()
     office.close()
     return Seeded(data, trainer, token, classes)
 
 
-def _class(office: Office, act: object, sample: Sample, *, named: bool) -> Class:
-    known = []
-    if named:
-        known = [
-            people.register(
-                office,
-                act(),  # type: ignore[operator]
-                given=f"Learner {number}",
-                family=f"Of the class {number}",
-                certificate_name=f"Learner {number} Of the class {number}",
-                email=f"learner.{number}@example.org",
-            ).id
-            for number in range(LEARNERS)
-        ]
-    course, made, learners = sample.planned(known)
-    office.log.record(*made, asked={"id": "bench", "channel": "bench"})
-    return Class(course.id, learners)
+def _class(sample: sample_history.Sample, day: date, trainer: UUID) -> Class:
+    """Return a course that takes place, with all seats taken and nobody marked yet."""
+    delivery = sample_history.Delivery(sample, day, trainer, capacity=LEARNERS)
+    at = sample_history.local(day - timedelta(days=sample_history.AHEAD), 9)
+    delivery.draft(at)
+    delivery.schedule(at)
+    delivery.open(at)
+    delivery.enrol(LEARNERS, at, returning=False)
+    return Class(delivery.course.id, list(delivery.enrolments))
 
 
 @contextmanager
