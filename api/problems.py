@@ -16,6 +16,8 @@ from domain.refusal import Forbidden, Invalid, Refused
 from projections.directory import NotFoundedThen
 from provider.log import KeyReused, NotFound
 from provider.mapper import EntryTooLarge
+from provider.outage import StoreUnavailable, outage
+from provider.views import Broken
 from provider.work import Busy, Stale
 
 LOGGER = logging.getLogger(__name__)
@@ -84,8 +86,13 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     PreconditionRequired: HTTPStatus.PRECONDITION_REQUIRED,
     Busy: HTTPStatus.SERVICE_UNAVAILABLE,
     NotReady: HTTPStatus.SERVICE_UNAVAILABLE,
+    StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    Broken: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 """The status of each kind of error; a subclass needs no entry of its own."""
+
+AGAIN: dict[type[Exception], int] = {Busy: 1, Broken: 60}
+"""Seconds after which something may be asked again that can't be answered now, unless the error knows better."""
 
 
 def pointers(messages: Any, path: str = "") -> Iterator[tuple[str, str]]:
@@ -168,8 +175,8 @@ def from_error(error: Exception) -> Response:
         headers["ETag"] = f'"{error.version}"'
     elif isinstance(error, NotSignedIn):
         headers["WWW-Authenticate"] = "Bearer"
-    elif isinstance(error, Busy):
-        headers["Retry-After"] = "1"
+    elif status is HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = str(AGAIN.get(type(error), getattr(error, "again", 10)))
     elif isinstance(error, KeyReused):
         headers["Link"] = '</problems/key-reused>; rel="describedby"'
     return problem(slug(type(error)), status.value, str(error), errors=errors, headers=headers)
@@ -198,7 +205,13 @@ def from_http(error: HTTPException) -> Response:
 
 
 def from_anything(error: Exception) -> Response:
-    """Return a problem for what nobody foresaw, and log it without any value of the request."""
+    """Return a problem for a store that has failed, or for what nobody foresaw.
+
+    Either is logged, without any value of the request.
+    """
+    if (unavailable := outage(error)) is not None:
+        LOGGER.error("a store has failed", exc_info=error, extra={"request_id": g.get("request_id", "")})
+        return from_error(unavailable)
     LOGGER.exception("unforeseen error", extra={"request_id": g.get("request_id", "")})
     if current_app.testing and current_app.config.get("PROPAGATE_EXCEPTIONS"):
         raise error

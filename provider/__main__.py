@@ -78,8 +78,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def explained(error: Exception) -> tuple[int, str]:
     """Return the exit status for an error, and what to tell the person who sees it."""
     # What follows is imported only once something has gone wrong.
+    import sqlite3
+
     from eventsourcing.persistence import IntegrityError, PersistenceError
     from filelock import Timeout
+    from psycopg import Error as PostgresError
     from sqlalchemy.exc import SQLAlchemyError
 
     from domain.refusal import Refused
@@ -89,6 +92,7 @@ def explained(error: Exception) -> tuple[int, str]:
     from provider.log import KeyReused, NotFound
     from provider.mapper import UnknownEvent
     from provider.office import NotFounded
+    from provider.outage import damaged
     from provider.settings import SettingsError
     from provider.vault import NothingInUse
     from provider.views import Broken
@@ -103,8 +107,13 @@ def explained(error: Exception) -> tuple[int, str]:
         return REFUSED, sentence
     if isinstance(error, (Busy, Broken, UnknownEvent, Damaged, JournalInUse, NothingInUse)):
         return UNAVAILABLE, sentence
-    if isinstance(error, (SQLAlchemyError, PersistenceError, Timeout)):
+    if isinstance(error, (SQLAlchemyError, PersistenceError, Timeout, sqlite3.Error, PostgresError)):
         cause = getattr(error, "orig", None) or error.__cause__ or error
+        if damaged(error):
+            return UNAVAILABLE, (
+                f"A database is damaged: {cause}. Stop the server. If it is that of the views, `provider views "
+                "rebuild` makes it anew; otherwise restore the backup."
+            )
         return UNAVAILABLE, f"The data can't be read or written just now: {cause}."
     if isinstance(error, OSError):
         return UNAVAILABLE, f"{error.filename or 'A file'} can't be used: {error.strerror or error}."

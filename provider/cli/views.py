@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -24,8 +26,19 @@ def command() -> None:
 def rebuild(names: tuple[str, ...]) -> None:
     """Make all views anew from the first event, or only those named.
 
-    Readers see the old ones until the new ones are complete. Nothing is sent to anybody again.
+    Readers see the old ones until the new ones are complete. Nothing is sent to anybody again. A file that is damaged
+    is deleted, and all views are made in a new one; a server must then be started again.
     """
+    try:
+        _rebuild(names)
+    except Exception as error:
+        if not _delete_damaged(error):
+            raise
+        console.note("The views' database was damaged. It is made anew; start the server again.")
+        _rebuild(())
+
+
+def _rebuild(names: tuple[str, ...]) -> None:
     with _views() as views:
         known = {projection.name: projection for projection in views.projections}
         for name in names:
@@ -52,6 +65,28 @@ def verify() -> int:
             return 1
         click.echo(f"All views agree with the log up to position {views.position()}.")
         return 0
+
+
+def _delete_damaged(error: Exception) -> bool:
+    """Delete the file of the views if it is damaged, and say so; the damage may also be in the log."""
+    from provider.outage import damaged
+
+    place = console.settings().place("views")
+    if not (damaged(error) and isinstance(place, Path) and _is_damaged(place)):
+        return False
+    for file in (place, Path(f"{place}-wal"), Path(f"{place}-shm")):
+        file.unlink(missing_ok=True)
+    return True
+
+
+def _is_damaged(file: Path) -> bool:
+    try:
+        with closing(sqlite3.connect(file)) as raw:
+            said = raw.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        # One that is only locked, or can't be opened, is another matter.
+        return not isinstance(error, sqlite3.OperationalError)
+    return bool(said != "ok")
 
 
 @contextmanager

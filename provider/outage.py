@@ -1,0 +1,93 @@
+"""What it means to whoever asked when a store fails: it is locked, full, or damaged, and when to ask again."""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+from collections.abc import Iterator
+
+from eventsourcing.persistence import InterfaceError
+from eventsourcing.persistence import OperationalError as LogError
+from filelock import Timeout
+from sqlalchemy import exc
+
+SAFE = "Send the very same request again: what was recorded already is not recorded twice."
+
+
+class StoreUnavailable(Exception):
+    """A database can't be read or written just now. To send the very same request again later is safe."""
+
+    def __init__(self, message: str, *, again: int) -> None:
+        super().__init__(f"{message} {SAFE}")
+        self.again = again
+        """Seconds after which it may be tried again."""
+
+
+LOCKED = ("A database is locked by another program.", 5)
+FULL = ("The disk is full, or can't be written. Tell the operator.", 30)
+DAMAGED = ("A database is damaged, or was taken away. Tell the operator.", 60)
+AWAY = ("A database does not answer.", 5)
+
+_OF_SQLITE = {
+    sqlite3.SQLITE_BUSY: LOCKED,
+    sqlite3.SQLITE_LOCKED: LOCKED,
+    sqlite3.SQLITE_PROTOCOL: LOCKED,
+    sqlite3.SQLITE_FULL: FULL,
+    sqlite3.SQLITE_IOERR: FULL,
+    sqlite3.SQLITE_READONLY: FULL,
+    sqlite3.SQLITE_CORRUPT: DAMAGED,
+    sqlite3.SQLITE_NOTADB: DAMAGED,
+    sqlite3.SQLITE_CANTOPEN: DAMAGED,
+}
+_OF_THE_SYSTEM = {
+    errno.ENOSPC: FULL,
+    errno.EDQUOT: FULL,
+    errno.EFBIG: FULL,
+    errno.EROFS: FULL,
+    errno.EIO: FULL,
+    errno.EMFILE: AWAY,
+    errno.ENFILE: AWAY,
+}
+
+
+def outage(error: BaseException) -> StoreUnavailable | None:
+    """Return what to tell whoever asked when a store has failed; None where the error is another, such as a mistake."""
+    for each in _what_led_to(error):
+        if (said := _known(each)) is not None:
+            return StoreUnavailable(said[0], again=said[1])
+    return None
+
+
+def damaged(error: BaseException) -> bool:
+    """Say whether the file of a database is no database any more, or one with mistakes in it."""
+    codes = [getattr(each, "sqlite_errorcode", 0) & 0xFF for each in _what_led_to(error)]
+    return sqlite3.SQLITE_CORRUPT in codes or sqlite3.SQLITE_NOTADB in codes
+
+
+def _what_led_to(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and its causes, the first cause first: it knows best."""
+    if error is not None:
+        yield from _what_led_to(getattr(error, "orig", None) or error.__cause__)
+        yield error
+
+
+def _known(error: BaseException) -> tuple[str, int] | None:
+    if isinstance(error, sqlite3.Error):
+        # A database that was replaced by an empty one has none of the tables.
+        missing = "no such table" in str(error)
+        return DAMAGED if missing else _OF_SQLITE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+    if isinstance(error, (Timeout, exc.TimeoutError)):
+        return LOCKED
+    if isinstance(error, OSError):
+        return _OF_THE_SYSTEM.get(error.errno or 0)
+    if isinstance(error, (exc.OperationalError, LogError, InterfaceError)) and not _of_sqlite(error):
+        return AWAY
+    return None
+
+
+def _of_sqlite(error: BaseException) -> bool:
+    """Say whether this only wraps an error of SQLite, which was looked at already."""
+    return isinstance(getattr(error, "orig", None) or error.__cause__, sqlite3.Error)
+
+
+__all__ = ["StoreUnavailable", "damaged", "outage"]

@@ -1,0 +1,102 @@
+"""A store that fails: who asked is told the truth, and when to ask again, and nothing is recorded twice."""
+
+from __future__ import annotations
+
+import resource
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from domain.person import Person
+from provider.office import Office
+from tests.conftest import Caller
+from tests.faults.office import by_another
+
+pytestmark = pytest.mark.sqlite
+
+
+@contextmanager
+def full_disk(store: Path) -> Iterator[None]:
+    """Let no file of this process grow beyond what a journal has now."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (Path(f"{store}-wal").stat().st_size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def must_be_told(answer: Any, what: str) -> None:
+    assert answer.status_code == 503
+    assert answer.mimetype == "application/problem+json"
+    assert int(answer.headers["Retry-After"]) > 0
+    assert what in answer.json["detail"]
+    assert answer.json["type"] == "/problems/store-unavailable"
+
+
+def people(office: Office) -> int:
+    return sum(entry[3] == Person.Registered.TOPIC for entry in office.log.entries.page(0, 10_000))
+
+
+@pytest.mark.parametrize("store", ["vault", "events"])
+def test_on_a_full_disk_nothing_is_acknowledged_and_the_same_can_be_sent_again(
+    office: Office, registrar_caller: Caller, store: str
+) -> None:
+    registrar_caller.post("/v1/people", {"given": "Grace"})
+    before, key = people(office), uuid4().hex
+    with full_disk(office.settings.store(store)):
+        must_be_told(registrar_caller.post("/v1/people", {"given": "Ada"}, key=key), "disk is full")
+        assert people(office) == before
+
+    assert registrar_caller.post("/v1/people", {"given": "Ada"}, key=key).status_code == 201
+    assert registrar_caller.post("/v1/people", {"given": "Ada"}, key=key).headers["Idempotent-Replayed"] == "true"
+    assert people(office) == before + 1
+    assert office.views.verify() == []
+
+
+def test_what_is_recorded_is_acknowledged_though_the_views_cannot_follow(
+    office: Office, registrar_caller: Caller
+) -> None:
+    made = registrar_caller.post("/v1/people", {"given": "Grace"}).json["id"]
+    version = office.log.get(Person, UUID(made)).version
+    by_another(office.settings.store("views"), "ALTER TABLE history_entries RENAME TO elsewhere")
+    done = registrar_caller.post(f"/v1/people/{made}/contact", {"email": "grace@example.org", "phone": None})
+    shown = registrar_caller.get(f"/v1/people/{made}")
+    by_another(office.settings.store("views"), "ALTER TABLE elsewhere RENAME TO history_entries")
+
+    assert done.status_code == 200
+    assert office.log.get(Person, UUID(made)).version == version + 1
+    must_be_told(shown, "taken away")
+    assert registrar_caller.get(f"/v1/people/{made}").status_code == 200
+    assert office.views.verify() == []
+
+
+def test_views_that_were_taken_away_are_no_answer(office: Office, admin_caller: Caller) -> None:
+    views = office.settings.store("views")
+    for file in views.parent.glob("views.sqlite*"):
+        file.rename(file.with_name("away-" + file.name))
+    answers: list[Any] = []
+
+    # A thread that was not there before opens what is there now.
+    asking = threading.Thread(target=lambda: answers.append(admin_caller.get("/v1/access")))
+    asking.start()
+    asking.join()
+
+    must_be_told(answers[0], "taken away")
+
+
+def test_a_log_that_is_shorter_than_the_views_is_told(
+    office: Office, admin_caller: Caller, person: Callable[..., UUID]
+) -> None:
+    person("Grace", "Hopper")
+    by_another(office.settings.store("events"), "DELETE FROM stored_events WHERE rowid > 2")
+    answer = admin_caller.get("/readyz")
+
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    assert "older copy" in answer.json["detail"]

@@ -1,0 +1,224 @@
+"""SQLite's traps, each with another program at the files of an office that is open: `python -m tests.faults` does it
+under load."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from provider.bootstrap import bootstrap
+from provider.office import Office
+from provider.outage import damaged, outage
+from provider.settings import Settings
+from provider.views import Broken
+from tests.faults.lost_views import corrupt, lay_old_file, lay_old_file_alone, replace_by_noise, roll_back
+from tests.faults.office import ROOT, by_another, environment, files_of, outsider
+
+pytestmark = pytest.mark.sqlite
+
+Register = Callable[..., UUID]
+
+
+def provider(settings: Settings, *arguments: str) -> tuple[int, str]:
+    """Run the command `provider`, as another program."""
+    done = subprocess.run(
+        [sys.executable, "-m", "provider", *arguments],
+        cwd=ROOT,
+        env=environment(settings.data),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def journal(office: Office, store: str) -> Path:
+    return Path(f"{office.settings.store(store)}-wal")
+
+
+@pytest.mark.parametrize("store", ["events", "views", "vault", "keys"])
+def test_a_vacuum_by_another_program_moves_nothing(office: Office, person: Register, store: str) -> None:
+    people = [person(f"Grace {n}", "Hopper") for n in range(3)]
+    before = office.log.entries.page(0, 1_000)
+    by_another(office.settings.store(store), "VACUUM")
+    person("Ada", "Lovelace")
+
+    after = office.log.entries.page(0, 1_000)
+    assert after[: len(before)] == before
+    assert after[-1][0] == before[-1][0] + 1
+    assert office.views.verify() == []
+    assert people[0] in {UUID(entry[1]) for entry in after}
+
+
+def test_a_log_that_lost_its_end_is_an_alarm_and_no_position_is_given_twice(
+    office: Office, person: Register, settings: Settings
+) -> None:
+    person("Grace", "Hopper")
+    end = office.log.position()
+    by_another(settings.store("events"), f"DELETE FROM stored_events WHERE rowid = {end}")
+
+    with pytest.raises(Broken, match="older copy"):
+        office.views.catch_up()
+    office.views.rebuild()
+    person("Ada", "Lovelace")
+    assert office.log.position() == end + 1
+    assert office.views.verify() == []
+
+
+@pytest.mark.parametrize("store", ["events", "vault", "keys", "views"])
+def test_who_finds_a_database_locked_waits_a_moment(office: Office, person: Register, store: str) -> None:
+    before = office.log.position()
+    made: list[UUID] = []
+    with outsider(office.settings.store(store), "BEGIN IMMEDIATE"):
+        waiting = threading.Thread(target=lambda: made.append(person("Grace", "Hopper")))
+        waiting.start()
+        time.sleep(0.2)
+        assert made == []
+    waiting.join(10)
+
+    assert len(made) == 1
+    assert office.log.position() == before + 1
+    assert office.views.verify() == []
+
+
+def test_a_journal_grows_while_somebody_reads_and_begins_anew_after_it(office: Office, person: Register) -> None:
+    events = office.settings.store("events")
+    with outsider(events, "BEGIN", "SELECT count(*) FROM stored_events"):
+        sizes = []
+        for _ in range(2):
+            person("Grace", "Hopper")
+            by_another(events, "PRAGMA wal_checkpoint(PASSIVE)")
+            sizes.append(journal(office, "events").stat().st_size)
+        assert sizes[0] < sizes[1]
+    by_another(events, "PRAGMA wal_checkpoint(PASSIVE)")
+    person("Grace", "Hopper")
+
+    assert journal(office, "events").stat().st_size == sizes[1]
+    office.close()
+    assert not journal(office, "events").exists()
+
+
+def test_no_reader_of_ours_keeps_a_journal_from_beginning_anew(office: Office, person: Register) -> None:
+    for store in ("events", "views", "vault", "keys"):
+        person("Grace", "Hopper")
+        with closing(sqlite3.connect(office.settings.store(store))) as raw:
+            busy, written, home = raw.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+        assert (busy, written) == (0, home), store
+
+
+def damage(office: Office, make: Callable[[Path, Path], None]) -> None:
+    """Close an office, and do something to its views that an old copy may be needed for."""
+    views = office.settings.store("views")
+    old = views.with_name("old-views")
+    office.views.catch_up()
+    by_another(views, f"VACUUM INTO '{old}'")
+    office.close()
+    make(views, old)
+
+
+@pytest.mark.parametrize("make", [corrupt, replace_by_noise])
+def test_views_that_are_damaged_are_said_to_be_and_can_be_made_anew(
+    office: Office, person: Register, settings: Settings, make: Callable[[Path, Path], None]
+) -> None:
+    person("Grace", "Hopper")
+    end = office.log.position()
+    damage(office, make)
+
+    status, said = provider(settings, "views", "verify")
+    assert status == 4
+    assert said.startswith("Error: A database is damaged: ")
+    assert "`provider views rebuild`" in said
+    status, said = provider(settings, "views", "rebuild")
+    assert status == 0
+    assert f"All views rebuilt up to position {end}." in said
+    again = bootstrap(settings, office.clock)
+    assert again.views.verify() == []
+    again.close()
+
+
+def test_views_are_never_deleted_for_damage_to_the_log(office: Office, person: Register, settings: Settings) -> None:
+    person("Grace", "Hopper")
+    office.close()
+    replace_by_noise(settings.store("events"), settings.store("events"))
+    before = settings.store("views").read_bytes()
+
+    status, said = provider(settings, "views", "rebuild")
+    assert status == 4
+    assert "damaged" in said
+    assert settings.store("views").read_bytes()[100:] == before[100:]
+
+
+@pytest.mark.parametrize("make", [lay_old_file, lay_old_file_alone, roll_back])
+def test_views_that_were_rolled_back_catch_up(
+    office: Office, person: Register, settings: Settings, make: Callable[[Path, Path], None]
+) -> None:
+    views = settings.store("views")
+    old = views.with_name("old-views")
+    by_another(views, f"VACUUM INTO '{old}'")
+    person("Grace", "Hopper")
+    office.close()
+    make(views, old)
+
+    again = bootstrap(settings, office.clock)
+    assert again.views.position() == again.log.position()
+    assert again.views.verify() == []
+    again.close()
+
+
+def test_views_rolled_back_under_an_open_office_catch_up_with_the_next_command(
+    office: Office, person: Register, settings: Settings
+) -> None:
+    views = settings.store("views")
+    old = views.with_name("old-views")
+    by_another(views, f"VACUUM INTO '{old}'")
+    person("Grace", "Hopper")
+    roll_back(views, old)
+    assert office.views.position() < office.log.position()
+    person("Ada", "Lovelace")
+
+    assert office.views.position() == office.log.position()
+    assert office.views.verify() == []
+
+
+def test_what_sqlite_says_is_told_as_what_it_means(tmp_path: Path) -> None:
+    file = tmp_path / "some.sqlite"
+    with closing(sqlite3.connect(file, timeout=0)) as one, closing(sqlite3.connect(file, timeout=0)) as other:
+        one.execute("CREATE TABLE things (name)")
+        one.execute("BEGIN IMMEDIATE")
+        locked = error_of(other, "BEGIN IMMEDIATE")
+        one.rollback()
+        one.execute("PRAGMA max_page_count = 3")
+        full = error_of(one, "INSERT INTO things VALUES (zeroblob(100000))")
+        missing = error_of(one, "SELECT * FROM others")
+        mistaken = error_of(one, "SELECT nothing FROM things")
+    shutil.copy(__file__, tmp_path / "text.sqlite")
+    with closing(sqlite3.connect(tmp_path / "text.sqlite")) as text:
+        noise = error_of(text, "SELECT 1 FROM sqlite_master")
+
+    assert "locked by another program" in str(outage(locked))
+    assert "disk is full" in str(outage(full))
+    assert "taken away" in str(outage(missing))
+    assert "is damaged" in str(outage(noise))
+    assert outage(mistaken) is None
+    assert [damaged(each) for each in (locked, full, missing, mistaken, noise)] == [False] * 4 + [True]
+
+
+def error_of(raw: sqlite3.Connection, statement: str) -> sqlite3.Error:
+    with pytest.raises(sqlite3.Error) as raised:
+        raw.execute(statement).fetchall()
+    return raised.value
+
+
+def test_the_files_of_a_database_are_all_found(office: Office) -> None:
+    events = office.settings.store("events")
+    assert [file.name for file in files_of(events)] == ["events.sqlite", "events.sqlite-wal", "events.sqlite-shm"]
