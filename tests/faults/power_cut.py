@@ -11,13 +11,15 @@ import shutil
 import signal
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from random import Random
 
-from tests.faults.load import Load
+import orjson
+
+from tests.faults.load import Load, Sent
 from tests.faults.office import Office, Server, serving
 from tests.faults.plan import Plan
 from tests.faults.proof import Report, held_by, prove, prove_acknowledged, prove_views
@@ -52,7 +54,7 @@ def power_cut(office: Office, plan: Plan) -> Report:
                 prove_acknowledged(held_by(copy), acknowledged, report)
                 prove_views(copy, report)
                 if cut == 0:
-                    _serve_again(copy, acknowledged[-1].path, load, report)
+                    _serve_again(copy, acknowledged, report)
                 shutil.rmtree(copy.data)
         load.finish()
     prove(office, load, report, before)
@@ -60,17 +62,22 @@ def power_cut(office: Office, plan: Plan) -> Report:
     return report
 
 
-def _serve_again(copy: Office, path: str, load: Load, report: Report) -> None:
-    """See that a copy can be served, that its names open, and that its history goes on."""
+def _serve_again(copy: Office, acknowledged: Sequence[Sent], report: Report) -> None:
+    """See that a copy can be served, that the names of those who were enrolled open, and that its history goes on."""
     server = Server(copy.data)
-    other = Load(copy, [server])
+    load = Load(copy, [server])
+    enrolled = [each for each in acknowledged if each.key is not None][-20:]
     with serving(server):
-        with other:
-            other.await_more(10)
-        other.finish()
-        shown = other.look(server, f"/v1/courses/{copy.seeded.classes[0].course}/roster")
-        report.expect(shown is not None and b"Learner 0" in shown.body, "the names in a copy don't open")
-    report.broken += other.lies
+        with load:
+            load.await_more(10)
+        load.finish()
+        for sent in enrolled:
+            assert sent.answer is not None
+            shown = load.look(server, f"/v1/people/{sent.answer['ids'][0]}")
+            name = None if shown is None else orjson.loads(shown.body).get("given")
+            report.expect(name == sent.body["given"], f"{sent.body['given']} is called {name} after a power cut")
+    report.expect(bool(enrolled), "nobody was enrolled before the first power cut")
+    report.broken += load.lies
 
 
 @contextmanager
