@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 from secrets import token_hex
+from time import perf_counter
 from typing import Any
 
 import flask_smorest
@@ -17,7 +18,7 @@ from flask.json.provider import JSONProvider
 from flask.sessions import NullSession, SessionInterface
 from werkzeug.routing import MapAdapter
 
-from api import kit, problems, rest
+from api import figures, kit, problems, rest
 from api.kit import Problem
 from provider.office import Office
 
@@ -89,6 +90,7 @@ class App(Flask):
         )
 
     def preprocess_request(self) -> None:
+        g.began = perf_counter()
         asked = request.headers.get("X-Request-Id", "")
         g.request_id = asked if REQUEST_ID.fullmatch(asked) else token_hex(16)
         kit.require_json()
@@ -100,6 +102,11 @@ class App(Flask):
         headers.add("Referrer-Policy", "same-origin")
         headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
         headers.setdefault("Cache-Control", "no-store")
+        rule = request.url_rule
+        now = perf_counter()
+        figures.count(
+            None if rule is None else rule.rule, request.method, response.status_code, now - g.get("began", now)
+        )
         return response
 
     def do_teardown_request(self, _: BaseException | None = None) -> None:

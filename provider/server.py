@@ -9,8 +9,10 @@ import shutil
 import sqlite3
 import sys
 import tempfile
+import time
 import traceback
 from datetime import UTC, datetime, timedelta
+from fcntl import LOCK_EX, LOCK_NB, flock
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -127,11 +129,33 @@ forwarded_allow_ips = ""
 
 FIGURES = "PROMETHEUS_MULTIPROC_DIR"
 """The variable by which the library finds the folder."""
+HELD = "held"
+"""The file in it that the server locks."""
 
 
 def on_starting(server: Any) -> None:
-    """Make a folder in which the workers count, so that any of them can tell the figures of all."""
+    """Make a folder in which the workers count, so that any of them can tell the figures of all.
+
+    Its lock goes with the last process of the server, so that the folder of one that was killed is removed here.
+    """
+    for folder in Path(worker_tmp_dir or tempfile.gettempdir()).glob("provider-figures-*"):
+        if _left_behind(folder):
+            shutil.rmtree(folder, ignore_errors=True)
     os.environ[FIGURES] = tempfile.mkdtemp(prefix="provider-figures-", dir=worker_tmp_dir)
+    server.held = (Path(os.environ[FIGURES]) / HELD).open("w")
+    flock(server.held, LOCK_EX)
+
+
+def _left_behind(folder: Path) -> bool:
+    try:
+        # One made just now may not be locked yet.
+        if folder.stat().st_mtime > time.time() - 60:
+            return False
+        with (folder / HELD).open("a") as held:
+            flock(held, LOCK_EX | LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def pre_fork(server: Any, worker: Any) -> None:

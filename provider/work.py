@@ -193,7 +193,7 @@ def command(
     :raises Busy: when somebody else was first each time.
     """
     # An alarm sees no change from nothing to one, so each begins at zero.
-    name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
+    name = f"{function.__module__.rpartition('.')[2]}.{function.__name__.lstrip('_')}"
     conflicts, retries = figures.CONFLICTS.labels(name), figures.RETRIES.labels(name)
     busy, stale = figures.BUSY.labels(name), figures.STALE.labels(name)
 

@@ -14,7 +14,7 @@ from flask import Response, current_app, render_template, request
 from markupsafe import Markup, escape
 from marshmallow import fields
 
-from api import problems
+from api import figures, problems
 from api.document import document
 from api.fields import Answer
 from api.kit import Blueprint, Problem, json_answer, office
@@ -118,38 +118,39 @@ def livez() -> Response:
 def readyz() -> Response:
     """Tell whether requests can be answered: log and views can be read, and the views are not far behind.
 
-    Views that are too far behind catch up here first, as they would with any other request.
+    Views that are behind catch up here first, as they would with any other request.
     """
     here = office()
+    # The log last, since it may go on meanwhile.
+    reached = _can("The views can't be read", here.views.position)
+    end = _can("The log can't be read", here.log.position)
+    if reached != end:
+        _can("The views can't catch up with the log", here.views.catch_up)
+        reached = _can("The views can't be read", here.views.position)
+        end = _can("The log can't be read", here.log.position)
+    if end - reached > FURTHEST_BEHIND:
+        raise NotReady(f"The views are {end - reached} events behind the log, and may be {FURTHEST_BEHIND}.")
+    return json_answer({"status": "ready", "log": end, "views": reached})
+
+
+def _can(otherwise: str, read: Callable[[], int]) -> int:
+    """Return what is read.
+
+    :raises NotReady: when it can't be; whatever the reason is, requests would meet it as well.
+    """
     try:
-        end, reached = here.log.position(), here.views.position()
-        if not 0 <= end - reached <= FURTHEST_BEHIND:
-            here.views.catch_up()
-            end, reached = here.log.position(), here.views.position()
+        return read()
     except Broken as error:
         raise NotReady(str(error)) from error
     except Exception as error:
-        # Whatever it is, requests would meet it as well.
         LOGGER.exception("not ready")
-        raise NotReady(f"A store can't be read ({type(error).__name__}); the log of the server says more.") from error
-    if end - reached > FURTHEST_BEHIND:
-        raise NotReady(f"The views are at position {reached}, and the log is at {end}.")
-    return json_answer({"status": "ready", "log": end, "views": reached})
+        raise NotReady(f"{otherwise} ({type(error).__name__}); the log of the server says more.") from error
 
 
 @undocumented("/metrics")
 def metrics() -> Response:
-    """Tell Prometheus how far log and views are. They are the institution's figures, whichever process is asked."""
-    end, reached = office().log.position(), office().views.position()
-    lines = (
-        "# HELP provider_log_position The position of the last recorded event.",
-        "# TYPE provider_log_position counter",
-        f"provider_log_position {end}",
-        "# HELP provider_views_lag_events Recorded events that are not in the views yet.",
-        "# TYPE provider_views_lag_events gauge",
-        f"provider_views_lag_events {max(0, end - reached)}",
-    )
-    return Response("\n".join(lines) + "\n", content_type="text/plain; version=0.0.4; charset=utf-8")
+    """Tell Prometheus what was counted, in whichever process, and how far log and views are."""
+    return Response(figures.written(office()), content_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 @public("/problems", answer=ProblemKinds, page=True, problems=(406,))

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -179,8 +180,8 @@ def test_it_is_alive_and_ready(client: FlaskClient, office: Office) -> None:
 def test_metrics_tell_how_far_log_and_views_are(client: FlaskClient, office: Office) -> None:
     answer = client.get("/metrics")
     assert answer.mimetype == "text/plain"
-    assert f"provider_log_position {office.log.position()}\n" in answer.text
-    assert "provider_views_lag_events 0\n" in answer.text
+    assert f"provider_log_position {float(office.log.position())}\n" in answer.text
+    assert 'provider_views_lag_events{projection="history"} 0.0\n' in answer.text
 
 
 def test_views_that_stand_further_than_the_log_are_not_ready(
@@ -210,6 +211,41 @@ def test_views_that_are_far_behind_catch_up_before_it_is_ready(client: FlaskClie
     assert office.views.position() < end - meta.FURTHEST_BEHIND
 
     assert client.get("/readyz").json == {"status": "ready", "log": end, "views": end}
+
+
+def test_views_that_cannot_follow_the_log_are_not_ready(client: FlaskClient, office: Office) -> None:
+    renamed = sample(Institution.Renamed, full=False)
+    version = office.log.get(Institution, office.institution).version + 1
+    known = office.log.mapper.to_stored_event(
+        replace(renamed, originator_id=office.institution, originator_version=version)
+    )
+    office.log.recorder.insert_events([replace(known, topic="institution.abolished")])
+
+    answer = client.get("/readyz")
+
+    assert (answer.status_code, answer.json["code"]) == (503, "not_ready")
+    assert answer.json["detail"] == (
+        "The views can't catch up with the log (UnknownEvent); the log of the server says more."
+    )
+    assert 'provider_views_lag_events{projection="history"} 1.0\n' in client.get("/metrics").text
+
+
+def test_a_log_that_cannot_be_read_is_not_ready_and_what_was_counted_is_told_all_the_same(
+    client: FlaskClient, office: Office
+) -> None:
+    recorder: Any = office.log.recorder
+    with recorder.datastore.transaction(commit=True) as cursor:
+        schema = getattr(recorder.datastore, "schema", "main")
+        cursor.execute(f"DROP TABLE {schema}.{recorder.events_table_name}")
+
+    answer = client.get("/readyz")
+
+    assert (answer.status_code, answer.json["code"]) == (503, "not_ready")
+    assert answer.json["detail"].startswith("The log can't be read (")
+    metrics = client.get("/metrics")
+    assert metrics.status_code == 200
+    assert 'provider_http_requests_total{method="GET",route="/readyz",status="503"}' in metrics.text
+    assert "\nprovider_log_position" not in metrics.text
 
 
 def test_views_that_cannot_be_read_are_not_ready(client: FlaskClient, office: Office) -> None:
