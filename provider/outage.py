@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import sqlite3
+import sys
 from collections.abc import Iterator
 
 from eventsourcing.persistence import InterfaceError
@@ -48,6 +49,18 @@ _OF_THE_SYSTEM = {
     errno.EMFILE: AWAY,
     errno.ENFILE: AWAY,
 }
+_OF_POSTGRESQL = {
+    "53100": FULL,
+    "25006": FULL,
+    "58030": FULL,
+    "42P01": DAMAGED,
+    "XX001": DAMAGED,
+    "XX002": DAMAGED,
+    "40001": LOCKED,
+    "40P01": LOCKED,
+    "55P03": LOCKED,
+}
+"""By the codes of PostgreSQL's documentation; any other operational error is a server that does not answer."""
 
 
 def outage(error: BaseException) -> StoreUnavailable | None:
@@ -76,17 +89,21 @@ def _known(error: BaseException) -> tuple[str, int] | None:
         # A database that was replaced by an empty one has none of the tables.
         missing = "no such table" in str(error)
         return DAMAGED if missing else _OF_SQLITE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+    # Its driver is only loaded where it is used.
+    if (psycopg := sys.modules.get("psycopg")) is not None and isinstance(error, psycopg.Error):
+        away = AWAY if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)) else None
+        return _OF_POSTGRESQL.get(error.sqlstate or "", away)
     if isinstance(error, (Timeout, exc.TimeoutError)):
         return LOCKED
     if isinstance(error, OSError):
         return _OF_THE_SYSTEM.get(error.errno or 0)
-    if isinstance(error, (exc.OperationalError, LogError, InterfaceError)) and not _of_sqlite(error):
+    if isinstance(error, (exc.OperationalError, LogError, InterfaceError)) and not _wraps(error):
         return AWAY
     return None
 
 
-def _of_sqlite(error: BaseException) -> bool:
-    """Say whether this only wraps an error of SQLite, which was looked at already."""
+def _wraps(error: BaseException) -> bool:
+    """Say whether this only wraps an error of SQLite's driver, which was looked at already."""
     return isinstance(getattr(error, "orig", None) or error.__cause__, sqlite3.Error)
 
 

@@ -14,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from provider.bootstrap import bootstrap
@@ -211,6 +212,14 @@ def test_what_sqlite_says_is_told_as_what_it_means(tmp_path: Path) -> None:
     assert "is damaged" in str(outage(noise))
     assert outage(mistaken) is None
     assert [damaged(each) for each in (locked, full, missing, mistaken, noise)] == [False] * 4 + [True]
+
+
+def test_what_postgresql_says_is_told_as_what_it_means() -> None:
+    assert "disk is full" in str(outage(psycopg.errors.DiskFull()))
+    assert "taken away" in str(outage(psycopg.errors.UndefinedTable()))
+    assert "locked" in str(outage(psycopg.errors.LockNotAvailable()))
+    assert "does not answer" in str(outage(psycopg.OperationalError("connection refused")))
+    assert outage(psycopg.errors.UndefinedColumn()) is None
 
 
 def error_of(raw: sqlite3.Connection, statement: str) -> sqlite3.Error:
