@@ -500,6 +500,11 @@ def _reached(after: int | None) -> int:
         read_no_more()
         here.views.catch_up(end)
         position = here.views.position(reading())
+    if position < end:
+        # They have been there before, and were put back to an older copy since.
+        read_no_more()
+        here.views.catch_up()
+        position = here.views.position(reading())
     return position
 
 

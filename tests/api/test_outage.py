@@ -12,9 +12,11 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from domain.access import Role
 from domain.person import Person
 from provider.office import Office
 from tests.conftest import Caller
+from tests.faults.lost_views import roll_back
 from tests.faults.office import by_another
 
 pytestmark = pytest.mark.sqlite
@@ -88,6 +90,23 @@ def test_views_that_were_taken_away_are_no_answer(office: Office, admin_caller: 
     asking.join()
 
     must_be_told(answers[0], "taken away")
+
+
+def test_views_rolled_back_under_a_server_are_brought_to_the_end_again_by_whoever_reads(
+    office: Office, admin_caller: Caller, registrar: UUID, token_of: Callable[..., str], caller: Callable[..., Caller]
+) -> None:
+    views = office.settings.store("views")
+    old = views.with_name("old-views")
+    by_another(views, f"VACUUM INTO '{old}'")
+    token = token_of(registrar, Role.REGISTRAR)
+    end = office.log.position()
+
+    roll_back(views, old)
+    # The old copy does not know this token, which is no reason to deny it.
+    assert caller(token).get("/v1/courses").status_code == 200
+    roll_back(views, old)
+    assert admin_caller.get(f"/v1/access?after={end}").headers["X-Position"] == str(end)
+    assert office.views.verify() == []
 
 
 def test_a_log_that_is_shorter_than_the_views_is_told(
