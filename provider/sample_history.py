@@ -89,11 +89,12 @@ Story = Iterator[datetime]
 
 @dataclass(frozen=True)
 class Made:
-    """A history as it lies in a data directory: how many events and courses, and the administrator's token."""
+    """A history as it lies in a data directory: how many events and courses, who acted, and the tokens by role."""
 
     events: int
     courses: int
-    token: str
+    staff: Staff
+    tokens: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def make(
     began = local(monday - timedelta(days=AHEAD + 10), 8)
     office = bootstrap(settings, clock=lambda: began)
     try:
-        staff, token = found(office)
+        staff, tokens = found(office)
         sample = Sample(office, staff, seed)
         with show("Recording") as progress:
             while sample.recorded < events:
@@ -135,13 +136,13 @@ def make(
                 leads = 1
         with show("Making the views") as progress:
             office.views.rebuild(progress=progress)
-        return Made(office.log.position(), sample.courses, token)
+        return Made(office.log.position(), sample.courses, staff, tokens)
     finally:
         office.close()
 
 
-def found(office: Office) -> tuple[Staff, str]:
-    """Found an institution with two registrars, and return its staff and the administrator's token."""
+def found(office: Office) -> tuple[Staff, dict[str, str]]:
+    """Found an institution with two registrars and an auditor, and return its staff and a token for each role."""
     receipt, token = institution.found(
         office, name=INSTITUTION, zone=ZONE.key, given="Ada", family="Admin", email="ada@academy.example"
     )
@@ -151,7 +152,21 @@ def found(office: Office) -> tuple[Staff, str]:
             office, _act(office, admin), body=body, external_id=f"REP-{number}", valid_from=EARLIEST
         )
     first, second = (_joined(office, admin, given, "Registrar", AccessRole.REGISTRAR) for given in ("Regula", "Matteo"))
-    return Staff(admin, first, second), token
+    auditor = _joined(office, admin, "Agnes", "Auditor", AccessRole.AUDITOR)
+    tokens = {
+        "admin": token,
+        "registrar": issue_token(office, admin, first, AccessRole.REGISTRAR),
+        "auditor": issue_token(office, admin, auditor, AccessRole.AUDITOR),
+    }
+    return Staff(admin, first, second), tokens
+
+
+def issue_token(office: Office, admin: UUID, person: UUID, role: AccessRole) -> str:
+    """Let somebody use the API in a role that they have, and return the token."""
+    _, token = access.issue_token(office, _act(office, admin), person=person, roles=(role,), label=CHANNEL)
+    if token is None:
+        raise AssertionError("A token is shown where no idempotency key was answered before.")
+    return token
 
 
 def hire(office: Office, staff: Staff, leads: int) -> list[UUID]:
@@ -890,4 +905,4 @@ class Delivery:
         return {"by": self.lead, "at": at, "on_behalf_of": None}
 
 
-__all__ = ["Delivery", "Made", "Sample", "Staff", "found", "hire", "local", "make"]
+__all__ = ["Delivery", "Made", "Sample", "Staff", "found", "hire", "issue_token", "local", "make"]

@@ -100,7 +100,10 @@ def _record(events: int, data: Path | None, seed: int | None) -> None:
     seconds = time.monotonic() - began
     click.echo(f"{history.events:,} events of {history.courses:,} courses in {seconds:.1f} seconds, with their views.")
     click.echo(f"The data are in {where}" + ("." if lock is None else "; the next demonstration removes them."))
-    click.echo(f"The administrator's token: {history.token}\n")
+    click.echo("Sign in with one of these tokens. They are printed because nothing here is real:\n")
+    for who, token in history.tokens.items():
+        click.echo(f"  {who:<10} {token}")
+    click.echo("\nTo look at it:\n")
     for more in ("course list", "views verify", "serve"):
         click.echo(f"  PROVIDER_DATA={shlex.quote(str(where))} provider {more}")
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import os
 import sys
 import tempfile
-import time
-import urllib.request
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -17,30 +16,17 @@ from uuid import uuid4
 
 import orjson
 
-from provider import sample_history
-from provider.bootstrap import PROJECTIONS
-from provider.log import EventLog
-from provider.settings import Settings
-from provider.views import Views
+from tests.bench import large
+from tests.bench.figure import Figure
 from tests.bench.floor import prepare
 from tests.bench.load import Requests, Result, http, run
-from tests.bench.servers import ROOT, Class, Seeded, seed, served
+from tests.bench.servers import ROOT, Class, Seeded, fetched, seed, served
 
+OVER_HTTP = ("mark_http", "marks_batch", "roster")
+SIDE_BY_SIDE = ("as_of", "growth", "memory_web")
+ALONE = ("start_cli", "start_server", "rebuild")
 SESSIONS = (1, 2, 3, 4)
 BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One figure: its value, its floor in the same run, their ratio, the goal, and whether it is met."""
-
-    name: str
-    value: float
-    unit: str
-    floor: float | None
-    ratio: float | None
-    goal: str
-    met: bool
 
 
 class Marks:
@@ -79,27 +65,29 @@ def checked(result: Result) -> Result:
 
 def main() -> int:
     """Run the benches that were asked for, or all."""
-    known = ("mark_http", "marks_batch", "roster", "rebuild")
+    known = (*OVER_HTTP, *SIDE_BY_SIDE, *ALONE)
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which figures, of {', '.join(known)}; all if none")
     parser.add_argument("--seconds", type=float, default=5.0, help="length of one round of load")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of each side, in turns")
-    parser.add_argument("--events", type=int, default=100_000, help="size of the history that is rebuilt")
+    parser.add_argument("--events", type=int, default=1_000_000, help="size of the long history")
     parser.add_argument("--courses", type=int, default=320, help="courses of thirty that are there to be marked")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=os.environ.get("BENCH_DATA"),
+        help="where the long history is kept for the next time (or BENCH_DATA); it is thrown away if not said",
+    )
     asked = parser.parse_args()
     names = asked.names or list(known)
     if unknown := [name for name in names if name not in known]:
         parser.error(f"there is no {unknown[0]}; choose of {', '.join(known)}")
-    figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        if "rebuild" in names:
-            figures.append(rebuild(Path(folder), asked.events))
-        if set(names) - {"rebuild"}:
-            figures += over_http(Path(folder), names, asked)
+        figures = measured(Path(folder), names, asked)
     for figure in figures:
         print(
-            f"{figure.name:12} {figure.value:>12,.1f} {figure.unit:14}"
-            f" floor {figure.floor or 0:>10,.1f}  ratio {figure.ratio or 0:>5.2f}"
+            f"{figure.name:14} {shown(figure.value):>12} {figure.unit:15}"
+            f" floor {shown(figure.floor or 0):>10}  ratio {figure.ratio or 0:>5.2f}"
             f"  goal {figure.goal:24} {'met' if figure.met else 'NOT MET'}"
         )
     if not asked.names:
@@ -110,18 +98,41 @@ def main() -> int:
     return 0 if all(figure.met for figure in figures) else 1
 
 
-def over_http(folder: Path, names: list[str], asked: argparse.Namespace) -> list[Figure]:
+def measured(folder: Path, names: list[str], asked: argparse.Namespace) -> list[Figure]:
+    """Return the figures that were asked for."""
+    floor = folder / "floor"
+    floor.mkdir()
+    prepare(floor)
+    figures: list[Figure] = []
+    if "start_cli" in names:
+        figures.append(large.start_cli(asked.rounds))
+    if set(names) & {"rebuild", "start_server", *SIDE_BY_SIDE}:
+        kept = (asked.data or folder).absolute()
+        kept.mkdir(parents=True, exist_ok=True)
+        long = large.history(kept, asked.events)
+        if "rebuild" in names:
+            figures += large.rebuild(long)
+        if "start_server" in names:
+            figures.append(large.start_server(long, floor, asked.rounds))
+        if set(names) & set(SIDE_BY_SIDE):
+            figures += large.side_by_side(long, large.history(kept, large.SMALL), floor, names)
+    if set(names) & set(OVER_HTTP):
+        figures += over_http(folder, floor, names, asked)
+    return figures
+
+
+def over_http(folder: Path, floor_folder: Path, names: list[str], asked: argparse.Namespace) -> list[Figure]:
     """Measure what goes through HTTP, against the floor on the same kind of server."""
-    say("founding an institution with courses to mark …")
-    data, floor_folder = folder / "office", folder / "floor"
-    floor_folder.mkdir()
-    prepare(floor_folder)
+    large.say("founding an institution with courses to mark …")
+    data = folder / "office"
     seeded = seed(data, asked.courses)
     roster = http("GET", f"/v1/courses/{seeded.classes[0].course}/roster", token=seeded.token)
     figures = []
-    with served("wsgi:app", {"PROVIDER_DATA": str(data)}, data) as port:
+    with served("wsgi:app", {"PROVIDER_DATA": str(data)}, data) as server:
+        port = server.port
         (floor_folder / "roster.json").write_bytes(fetched(port, seeded))
-        with served("tests.bench.floor:app", {"BENCH_FOLDER": str(floor_folder)}, floor_folder) as floor_port:
+        with served("tests.bench.floor:app", {"BENCH_FOLDER": str(floor_folder)}, floor_folder) as floor:
+            floor_port = floor.port
             insert = same(http("POST", "/mark", body=b'{"mark":"one of thirty"}'))
             single = seeded.classes[1 : 1 + asked.courses // 2]
             batches = seeded.classes[1 + asked.courses // 2 :]
@@ -170,22 +181,6 @@ def steady(
     return Figure("mark_http_p99", round(value, 2), "ms", round(floor, 2), round(ratio, 3), "<= 3 x floor", ratio <= 3)
 
 
-def rebuild(folder: Path, events: int) -> Figure:
-    """Rebuild all views from a history of this size."""
-    say(f"making a history of {events:,} events …")
-    settings = Settings.read({"PROVIDER_DATA": str(folder / "history")})
-    sample_history.make(settings, events=events)
-    log = EventLog(settings.place("events"))
-    views = Views(settings.place("views"), log, PROJECTIONS)
-    views.open()
-    began = time.perf_counter()
-    reached = views.rebuild()
-    rate = reached / (time.perf_counter() - began)
-    views.close()
-    log.close()
-    return Figure("rebuild", round(rate, 1), "events/s", None, None, ">= 25000", rate >= 25_000)
-
-
 def turns(mine: object, floor: object, rounds: int) -> tuple[list[Result], list[Result]]:
     """Run both sides in turns, after one that does not count, so that a noisy machine is noisy for both."""
     mine(), floor()  # type: ignore[operator]
@@ -202,14 +197,9 @@ def against(name: str, mine: list[Result], floors: list[Result], unit: str, goal
     )
 
 
-def fetched(port: int, seeded: Seeded) -> bytes:
-    """Return the bytes of the roster, for the floor to return too."""
-    asked = urllib.request.Request(
-        f"http://127.0.0.1:{port}/v1/courses/{seeded.classes[0].course}/roster",
-        headers={"Authorization": f"Bearer {seeded.token}"},
-    )
-    with urllib.request.urlopen(asked) as answer:
-        return answer.read()  # type: ignore[no-any-return]
+def shown(value: float) -> str:
+    """Return a value with as many digits as say something."""
+    return f"{value:,.1f}" if value >= 10 else f"{value:.2f}"
 
 
 def into_readme(figures: list[Figure]) -> None:
@@ -220,16 +210,12 @@ def into_readme(figures: list[Figure]) -> None:
         return
     lines = ["| figure | value | floor | ratio | goal | |", "|---|---|---|---|---|---|"]
     lines += [
-        f"| `{f.name}` | {f.value:,.1f} {f.unit} | {'' if f.floor is None else f'{f.floor:,.1f}'} |"
+        f"| `{f.name}` | {shown(f.value)} {f.unit} | {'' if f.floor is None else shown(f.floor)} |"
         f" {'' if f.ratio is None else f'{f.ratio:.2f}'} | {f.goal} | {'met' if f.met else 'not met'} |"
         for f in figures
     ]
     head, rest = text.split(BEGIN, 1)
     readme.write_text(head + BEGIN + "\n" + "\n".join(lines) + "\n" + END + rest.split(END, 1)[1])
-
-
-def say(words: str) -> None:
-    print(words, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

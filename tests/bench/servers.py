@@ -19,9 +19,7 @@ from uuid import UUID
 from domain.access import Role as AccessRole
 from provider import sample_history
 from provider.bootstrap import bootstrap
-from provider.commands import access
 from provider.settings import Settings
-from provider.work import Act
 
 ROOT = Path(__file__).parents[2]
 LEARNERS = 30
@@ -46,21 +44,25 @@ class Seeded:
     classes: list[Class]
 
 
-def seed(data: Path, courses: int) -> Seeded:
-    """Found an institution with a trainer and so many courses of thirty that nobody has marked yet."""
+def seed(data: Path, courses: int, staff: sample_history.Staff | None = None) -> Seeded:
+    """Record so many courses of thirty that nobody has marked yet, with a lead of their own who has a token.
+
+    Unless the `staff` of an institution is given, one is founded for it.
+    """
     office = bootstrap(Settings.read({"PROVIDER_DATA": str(data)}))
-    now = datetime.now(UTC)
-    staff, _ = sample_history.found(office)
-    (trainer,) = sample_history.hire(office, staff, 1)
-    act = Act(by=staff.admin, now=now, at=now, channel="bench", request="bench")
-    _, token = access.issue_token(office, act, person=trainer, roles=(AccessRole.TRAINER,), label="bench")
-    assert token is not None
-    sample = sample_history.Sample(office, staff)
-    first = (now - timedelta(days=2 * courses + 3)).date()
-    classes = [_class(sample, first + timedelta(days=2 * number), trainer) for number in range(courses)]
-    sample.flush()
-    office.views.catch_up()
-    office.close()
+    try:
+        if staff is None:
+            staff, _ = sample_history.found(office)
+        (trainer,) = sample_history.hire(office, staff, 1)
+        token = sample_history.issue_token(office, staff.admin, trainer, AccessRole.TRAINER)
+        # Another seed than that of the history draws other ids.
+        sample = sample_history.Sample(office, staff, seed=0)
+        first = (datetime.now(UTC) - timedelta(days=2 * courses + 3)).date()
+        classes = [_class(sample, first + timedelta(days=2 * number), trainer) for number in range(courses)]
+        sample.flush()
+        office.views.catch_up()
+    finally:
+        office.close()
     return Seeded(data, trainer, token, classes)
 
 
@@ -75,12 +77,18 @@ def _class(sample: sample_history.Sample, day: date, trainer: UUID) -> Class:
     return Class(delivery.course.id, list(delivery.enrolments))
 
 
+@dataclass(frozen=True)
+class Server:
+    """A server that answers: where, and the process that its workers are children of."""
+
+    port: int
+    process: int
+
+
 @contextmanager
-def served(target: str, environment: dict[str, str], folder: Path) -> Iterator[int]:
-    """Serve an application with gunicorn as the product does, and give the port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+def served(target: str, environment: dict[str, str], folder: Path) -> Iterator[Server]:
+    """Serve an application with gunicorn as the product does."""
+    port = free_port()
     with (folder / "server.log").open("wb") as log:
         server = subprocess.Popen(
             [
@@ -88,16 +96,39 @@ def served(target: str, environment: dict[str, str], folder: Path) -> Iterator[i
                 *("--bind", f"127.0.0.1:{port}", "--workers", str(WORKERS), "--threads", str(THREADS), target),
             ],
             cwd=ROOT,
-            env={k: v for k, v in os.environ.items() if not k.startswith("PROVIDER_")} | environment,
+            env=clean(environment),
             stdout=log,
             stderr=log,
         )
         try:
             _wait_until_live(port, server)
-            yield port
+            yield Server(port, server.pid)
         finally:
             server.terminate()
             server.wait(30)
+
+
+def fetched(port: int, seeded: Seeded) -> bytes:
+    """Return the bytes of a roster, for the floor to return too."""
+    asked = urllib.request.Request(
+        f"http://127.0.0.1:{port}/v1/courses/{seeded.classes[0].course}/roster",
+        headers={"Authorization": f"Bearer {seeded.token}"},
+    )
+    with urllib.request.urlopen(asked) as answer:
+        return answer.read()  # type: ignore[no-any-return]
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
+def clean(environment: dict[str, str]) -> dict[str, str]:
+    """Return this process' environment with these settings in place of its own."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("PROVIDER_")} | environment
 
 
 def _wait_until_live(port: int, server: subprocess.Popen[bytes]) -> None:
@@ -112,4 +143,4 @@ def _wait_until_live(port: int, server: subprocess.Popen[bytes]) -> None:
     raise RuntimeError("the server does not answer")
 
 
-__all__ = ["Class", "Seeded", "seed", "served"]
+__all__ = ["Class", "Seeded", "Server", "clean", "fetched", "free_port", "seed", "served"]

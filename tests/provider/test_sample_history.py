@@ -149,15 +149,18 @@ def test_the_command_says_where_it_lies_and_how_to_look_at_it(
     out, err = capsys.readouterr()
 
     found = re.search(r"PROVIDER_DATA=(\S+) provider serve$", out, re.MULTILINE)
-    token = re.search(r"token: (prv_\S+)$", out, re.MULTILINE)
+    tokens = re.findall(r"^  (\w+) +(prv_\S+)$", out, re.MULTILINE)
     assert status == 0
     assert "Recording: 100 % (200 of 200 events)" in err
     assert found is not None
-    assert token is not None
+    assert [who for who, _ in tokens] == ["admin", "registrar", "auditor"]
     assert Path(found[1]).is_relative_to(tmp_path / (said[1] if said else ".demo"))
     office = bootstrap(settings(Path(found[1])))
     with office.views.reading() as read:
-        assert access.holder(read, digest(token[1])) is not None
+        for who, token in tokens:
+            holder = access.holder(read, digest(token))
+            assert holder is not None
+            assert who in holder.roles
     assert out.startswith(f"{office.log.position()} events of ")
     office.close()
 
