@@ -18,7 +18,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Index,
-    Integer,
     MetaData,
     PrimaryKeyConstraint,
     Select,
@@ -178,7 +177,7 @@ def text(name: str) -> Column[Any]:
 
 def number(name: str) -> Column[Any]:
     """Return a column for a whole number."""
-    return Column(name, Integer)
+    return Column(name, BigInteger)
 
 
 def flag(name: str) -> Column[Any]:

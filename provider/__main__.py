@@ -9,7 +9,7 @@ from importlib import import_module
 
 import click
 
-COMMANDS = ("init", "serve", "demo", "config", "token", "course", "import_", "history", "views", "sweep")
+COMMANDS = ("init", "serve", "demo", "config", "token", "course", "import_", "history", "views", "sweep", "move")
 """The modules of `provider/cli` in the order in which somebody meets them; each has its `command`."""
 
 DONE, REFUSED, USAGE, CONFLICT, UNAVAILABLE, INTERRUPTED = 0, 1, 2, 3, 4, 130
@@ -91,6 +91,7 @@ def explained(error: Exception) -> tuple[int, str]:
     from provider.keys import Damaged
     from provider.log import KeyReused, NotFound
     from provider.mapper import UnknownEvent
+    from provider.move import CannotMove, MovedBadly
     from provider.office import NotFounded
     from provider.outage import damaged
     from provider.settings import SettingsError
@@ -103,9 +104,9 @@ def explained(error: Exception) -> tuple[int, str]:
         return USAGE, sentence.replace("\n", "\nError: ")
     if isinstance(error, (Stale, PlanMoved, KeyReused, IntegrityError)):
         return CONFLICT, sentence
-    if isinstance(error, (Refused, NotFound, NotFounded)):
+    if isinstance(error, (Refused, NotFound, NotFounded, CannotMove)):
         return REFUSED, sentence
-    if isinstance(error, (Busy, Broken, UnknownEvent, Damaged, JournalInUse, NothingInUse)):
+    if isinstance(error, (Busy, Broken, UnknownEvent, Damaged, JournalInUse, NothingInUse, MovedBadly)):
         return UNAVAILABLE, sentence
     if isinstance(error, (SQLAlchemyError, PersistenceError, Timeout, sqlite3.Error, PostgresError)):
         cause = getattr(error, "orig", None) or error.__cause__ or error

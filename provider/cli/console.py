@@ -54,7 +54,7 @@ def must_be_founded(known: Settings) -> None:
     """
     from provider.office import NotFounded
 
-    if not known.store("events").exists():
+    if known.database_url is None and not known.store("events").exists():
         raise NotFounded(
             f"There is no institution in {known.data} yet. Run `provider init` first, "
             "or say in PROVIDER_DATA where the data lie."
