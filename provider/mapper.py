@@ -79,20 +79,22 @@ class EventMapper(Mapper[UUID]):
     def to_domain_event(self, stored_event: StoredEvent) -> Any:
         """Return the event as it was.
 
-        :raises UnknownEvent: when its topic is not one of ours.
+        :raises UnknownEvent: when its topic is not one of ours, or its shape is newer than ours.
         """
         stream = stored_event.originator_id
         return self.read(str(stream), stored_event.originator_version, stored_event.topic, stored_event.state)[0]
 
     def read(self, stream: str, version: int, topic: str, state: bytes) -> tuple[Any, Mapping[str, str] | None]:
-        """Return the event, and the request it came with."""
+        """Return the event, and the request it came with.
+
+        :raises UnknownEvent: when its topic is not one of ours, or its shape is newer than ours.
+        """
         kind, readers, defaults, current = shape(topic)
-        said: dict[str, Any] = defaults.copy()
-        said.update(orjson.loads(state))
-        asked = said.pop("_request", None)
-        if current > 1:
-            for past in range(said.pop("class_version", 1), current):
-                getattr(kind, f"upcast_v{past}_v{past + 1}")(said)
+        stored: dict[str, Any] = orjson.loads(state)
+        asked = stored.pop("_request", None)
+        if (past := stored.pop("class_version", 1)) != current:
+            upcast(kind, stored, past, current)
+        said = {**defaults, **stored}
         for name, read in readers:
             if (value := said[name]) is not None:
                 said[name] = read(value)
@@ -101,6 +103,20 @@ class EventMapper(Mapper[UUID]):
         event = object.__new__(kind)
         object.__setattr__(event, "__dict__", said)
         return event, asked
+
+
+def upcast(kind: type[Any], stored: dict[str, Any], past: int, current: int) -> None:
+    """Bring what was stored in a past version of an event's class to the current one, step by step, in place.
+
+    :raises UnknownEvent: when it was stored in a version that is still to come.
+    """
+    if past > current:
+        raise UnknownEvent(
+            f"The log holds an event “{get_topic(kind)}” in version {past}, and this version of the program knows it "
+            f"up to version {current}. It was written by a newer version: install that one."
+        )
+    for version in range(past, current):
+        getattr(kind, f"upcast_v{version}_v{version + 1}")(stored)
 
 
 @lru_cache(maxsize=1024)

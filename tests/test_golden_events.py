@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 from uuid import UUID
 
@@ -34,6 +35,7 @@ def test_every_event_ever_stored_can_still_be_read(line: dict[str, Any]) -> None
     event = loaded(line)
 
     assert get_topic(type(event)) == line["topic"]
+    assert set(vars(event)) == {each.name for each in fields(event)}, "An upcast has left something over."
     assert (event.originator_id, event.originator_version) == (golden.STREAM, 7)
 
 
