@@ -6,7 +6,7 @@ acknowledged command is in the log, that none is there twice, that `provider vie
 answer was the truth: the thing itself, or 503 with Retry-After.
 
 examples:
-  python -m tests.faults                      all of them, with 100 kills: about ten minutes
+  python -m tests.faults                      all of them, with 100 kills: a quarter of an hour
   python -m tests.faults kills --kills 1000   processes killed a thousand times
   python -m tests.faults full_disk clock --seconds 2
 
