@@ -20,6 +20,7 @@ from werkzeug.routing import MapAdapter
 
 from api import figures, kit, problems, rest
 from api.kit import Problem
+from provider.log import NotFound
 from provider.office import Office
 
 BODY_LIMIT = 1024 * 1024
@@ -93,6 +94,9 @@ class App(Flask):
         g.began = perf_counter()
         asked = request.headers.get("X-Request-Id", "")
         g.request_id = asked if REQUEST_ID.fullmatch(asked) else token_hex(16)
+        if "\0" in request.path:
+            # A database may refuse even to look for it.
+            raise NotFound("There is no such thing here.")
         kit.require_json()
 
     def process_response(self, response: Response) -> Response:

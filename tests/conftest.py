@@ -6,7 +6,7 @@ import copy
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -15,6 +15,7 @@ from typing import Any, cast
 from uuid import UUID, uuid4
 
 import hypothesis
+import psycopg
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -23,6 +24,7 @@ from domain.access import Role
 from provider.office import Office
 from provider.settings import Settings
 from provider.work import Act
+from tests.postgres import Server, running
 
 # A busy machine is no fault of the code: how long an example takes says nothing here.
 hypothesis.settings.register_profile("suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -69,22 +71,63 @@ def clock() -> Clock:
     return Clock()
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every test of a back office on both databases; one marked `sqlite` is about SQLite's files."""
+    if "database" in metafunc.fixturenames:
+        only = metafunc.definition.get_closest_marker("sqlite") is not None
+        metafunc.parametrize("database", ["sqlite"] if only else ["sqlite", "postgresql"], indirect=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Server]:
+    """A PostgreSQL server."""
+    with running() as server:
+        yield server
+
+
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings.read({"PROVIDER_DATA": str(tmp_path / "data")})
+def database(request: pytest.FixtureRequest) -> Iterator[str | None]:
+    """The address of a PostgreSQL database that is made when a template is copied to it; None for SQLite's files."""
+    if request.param == "sqlite":
+        yield None
+        return
+    server = request.getfixturevalue("postgres_server")
+    name = f"test_{uuid4().hex}"
+    yield server.at(name)
+    server.drop(name)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database: str | None) -> Settings:
+    said = {"PROVIDER_DATA": str(tmp_path / "data")}
+    return Settings.read(said if database is None else {**said, "PROVIDER_DATABASE_URL": database})
 
 
 @dataclass(frozen=True)
 class Templates:
     """Data directories to be copied for a test: to make their tables takes ten times as long.
 
-    In one nothing has happened; in the other an institution was founded at START, by `admin`, who has `token`.
+    In one nothing has happened; in the other an institution was founded at START, by `admin`, who has `token`. On
+    PostgreSQL there are a database and the directory of the keys for each.
     """
 
     empty: Path
     founded: Path
     admin: UUID
     token: str
+    server: Server | None = None
+
+    def copy(self, template: Path, settings: Settings, *, without: Sequence[str] = ()) -> None:
+        """Make what the settings name as a copy of a template; `without` are stores that are left out."""
+        left_out = shutil.ignore_patterns(*(f"{store}.*" for store in without))
+        shutil.copytree(template, settings.data, ignore=left_out)
+        if self.server is not None and settings.database_url is not None:
+            name = settings.database_url.partition("?")[0].rpartition("/")[2]
+            self.server.make(template.name, name)
+            if without:
+                with psycopg.connect(settings.database_url, autocommit=True) as connection:
+                    for store in without:
+                        connection.execute(f'DROP SCHEMA IF EXISTS "{store}" CASCADE')
 
 
 def _found(office: Office) -> tuple[UUID, str]:
@@ -102,23 +145,46 @@ def _found(office: Office) -> tuple[UUID, str]:
 
 
 @pytest.fixture(scope="session")
-def templates(tmp_path_factory: pytest.TempPathFactory) -> Templates:
+def sqlite_templates(tmp_path_factory: pytest.TempPathFactory) -> Templates:
+    return _templates(tmp_path_factory.mktemp("templates"), None)
+
+
+@pytest.fixture(scope="session")
+def postgres_templates(tmp_path_factory: pytest.TempPathFactory, postgres_server: Server) -> Templates:
+    return _templates(tmp_path_factory.mktemp("templates"), postgres_server)
+
+
+def _templates(root: Path, server: Server | None) -> Templates:
     from provider.bootstrap import bootstrap
 
-    root = tmp_path_factory.mktemp("templates")
-    empty, founded = root / "empty", root / "founded"
-    bootstrap(Settings.read({"PROVIDER_DATA": str(empty)}), Clock()).close()
-    shutil.copytree(empty, founded)
-    office = bootstrap(Settings.read({"PROVIDER_DATA": str(founded)}), Clock())
+    # In a server that serves other runs too, their names are their own.
+    empty, founded = root / f"empty_{uuid4().hex}", root / f"founded_{uuid4().hex}"
+
+    def settings(template: Path) -> Settings:
+        said = {"PROVIDER_DATA": str(template)}
+        return Settings.read({**said, "PROVIDER_DATABASE_URL": server.at(template.name)} if server else said)
+
+    if server is not None:
+        server.make(name=empty.name)
+    bootstrap(settings(empty), Clock()).close()
+    Templates(empty, founded, uuid4(), "", server).copy(empty, settings(founded))
+    office = bootstrap(settings(founded), Clock())
     admin, token = _found(office)
     office.close()
-    return Templates(empty, founded, admin, token)
+    return Templates(empty, founded, admin, token, server)
+
+
+@pytest.fixture
+def templates(request: pytest.FixtureRequest, database: str | None) -> Templates:
+    """The templates of this test's database."""
+    found: Templates = request.getfixturevalue("sqlite_templates" if database is None else "postgres_templates")
+    return found
 
 
 @pytest.fixture
 def unused(templates: Templates, settings: Settings) -> Settings:
     """Settings with a data directory that has the durable tables, and no log and no views yet."""
-    shutil.copytree(templates.empty, settings.data, ignore=shutil.ignore_patterns("events.*", "views.*"))
+    templates.copy(templates.empty, settings, without=("events", "views"))
     return settings
 
 
@@ -127,7 +193,7 @@ def empty_office(templates: Templates, settings: Settings, clock: Clock) -> Iter
     """A back office in which nothing has happened."""
     from provider.bootstrap import bootstrap
 
-    shutil.copytree(templates.empty, settings.data)
+    templates.copy(templates.empty, settings)
     office = bootstrap(settings, clock)
     yield office
     office.close()
@@ -140,7 +206,7 @@ def founded(templates: Templates, settings: Settings, clock: Clock) -> Iterator[
 
     # A test that moved the clock before the founding wants it founded then.
     ready = clock() == START
-    shutil.copytree(templates.founded if ready else templates.empty, settings.data)
+    templates.copy(templates.founded if ready else templates.empty, settings)
     office = bootstrap(settings, clock)
     yield office, *((templates.admin, templates.token) if ready else _found(office))
     office.close()

@@ -23,6 +23,7 @@ from provider.work import Act, Receipt
 from tests.academy import FIRST, Academy, Acting
 from tests.classroom import Classroom
 from tests.conftest import Clock
+from tests.postgres import copied
 
 DUE = date(2026, 6, 4)
 """Two business days after 2 June 2026, a Tuesday."""
@@ -49,7 +50,7 @@ class Prepared:
 
     def copied(self, settings: Settings, clock: Clock) -> Office:
         """Return a copy of the back office, at the time that it was left at."""
-        shutil.copytree(self.data, settings.data)
+        copied(self.data, settings)
         clock.set(self.now)
         return bootstrap(settings, clock)
 

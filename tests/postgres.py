@@ -4,22 +4,65 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit, urlunsplit
 from uuid import uuid4
 
 import psycopg
 
+if TYPE_CHECKING:
+    from provider.settings import Settings
+
 GIVEN = "TEST_POSTGRES_URL"
 """The address of a server's database, of a user who may make others; with it none is started."""
+
+
+RUNNING: list[Server] = []
+"""The server that runs now, if one does."""
+
+
+def copied(data: Path, settings: Settings) -> None:
+    """Make what the settings name as a copy of a data directory: its files, or databases that they were moved to."""
+    shutil.copytree(data, settings.data)
+    if settings.database_url is not None:
+        server = RUNNING[-1]
+        server.make(_moved(server, data), urlsplit(settings.database_url).path[1:])
+
+
+def looked_up(settings: Settings, store: str, statement: str) -> list[tuple[Any, ...]]:
+    """Return what a statement finds in a store, past all of our code; the statement fits both databases."""
+    place = settings.place(store)
+    if isinstance(place, Path):
+        with closing(sqlite3.connect(place)) as file, file:
+            return file.execute(statement).fetchall()
+    with psycopg.connect(place.url, options=f"-csearch_path={place.name}") as connection:
+        cursor = connection.execute(statement)  # type: ignore[call-overload]
+        return cursor.fetchall() if cursor.description else []
+
+
+@cache
+def _moved(server: Server, data: Path) -> str:
+    """Move a copy of a data directory into a database, once, and return its name."""
+    from provider.bootstrap import PROJECTIONS
+    from provider.move import move
+    from provider.settings import Settings
+
+    name = server.make()
+    with tempfile.TemporaryDirectory() as folder:
+        files = Path(folder) / "data"
+        shutil.copytree(data, files)
+        move(Settings.read({"PROVIDER_DATA": str(files), "PROVIDER_DATABASE_URL": server.at(name)}), PROJECTIONS)
+    return name
 
 
 class NoPostgres(Exception):
@@ -46,6 +89,9 @@ class Server:
     def drop(self, name: str) -> None:
         self._administer.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')  # type: ignore[call-overload]
 
+    def close(self) -> None:
+        self._administer.close()
+
     @cached_property
     def _administer(self) -> psycopg.Connection:
         return psycopg.connect(self.url, autocommit=True)
@@ -58,12 +104,15 @@ def running() -> Iterator[Server]:
     :raises NoPostgres: when there is none, and no programs to start one with.
     """
     if (url := os.environ.get(GIVEN)) is not None:
-        yield Server(url)
+        with closing(Server(url)) as server:
+            RUNNING.append(server)
+            yield server
         return
     folder = Path(tempfile.mkdtemp(prefix="pg-"))
     try:
-        with started(folder) as url:
-            yield Server(url)
+        with started(folder) as url, closing(Server(url)) as server:
+            RUNNING.append(server)
+            yield server
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

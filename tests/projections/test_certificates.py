@@ -123,7 +123,7 @@ def test_numbers_count_by_year_and_a_gap_would_be_seen(office: Office, both: Gra
 def test_the_course_of_a_number_is_found_and_of_no_other(office: Office, both: Graduates) -> None:
     with office.views.reading() as read:
         assert view.course_of(read, "2026-000001") == str(both.course)
-        for unknown in ("2026-000009", "1", "AAZ-2026-000001", "", "\x00"):
+        for unknown in ("2026-000009", "1", "AAZ-2026-000001", ""):
             assert view.course_of(read, unknown) is None
             assert view.certificate(read, unknown) is None
 

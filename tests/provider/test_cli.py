@@ -54,6 +54,9 @@ class Said(NamedTuple):
 Run = Callable[..., Said]
 
 
+pytestmark = pytest.mark.sqlite
+
+
 @pytest.fixture
 def run(settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run `provider` on the test's data directory: `run("token", "list")`."""

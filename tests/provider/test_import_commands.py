@@ -298,6 +298,7 @@ def test_the_same_key_gets_the_same_receipt_also_where_nothing_was_to_be_done(co
     assert (again.outcome, again.ids, again.version) == (receipt.outcome, receipt.ids, receipt.version)
 
 
+@pytest.mark.sqlite
 def test_that_a_file_can_not_be_destroyed_just_now_undoes_nothing(
     counter: Counter, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -611,6 +612,7 @@ def test_one_that_is_said_later_is_recorded_with_the_enrolment_as_changed(counte
 # Nothing personal where it does not belong.
 
 
+@pytest.mark.sqlite
 def test_no_file_but_the_vault_has_anything_personal_in_clear(
     counter: Counter, caplog: pytest.LogCaptureFixture
 ) -> None:

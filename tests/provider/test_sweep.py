@@ -17,6 +17,7 @@ from tests.academy import Acting
 from tests.conftest import Clock
 from tests.graduates import prepared
 from tests.idempotency import key_of
+from tests.postgres import looked_up
 
 
 def handles_in(said: Any) -> Iterator[Private]:
@@ -53,8 +54,8 @@ def test_what_is_older_than_a_day_goes_and_what_is_in_use_stays(
     ada = people.register(office, act(key=key), given="Ada", family=None, email="ada@example.org").id
     orphan = office.vault.seal(uuid4(), "a name that a rule refused")
     file = office.desk.stage(course=uuid4(), content=b"First Name,Last Name")
-    with office.log.entries.datastore.transaction(commit=True) as written:
-        written.execute("UPDATE idempotency SET recorded_at = ?", (f"{clock():%Y-%m-%dT%H:%M:%S}.000Z",))
+    then = f"{clock():%Y-%m-%dT%H:%M:%S}.000Z"
+    looked_up(office.settings, "events", f"UPDATE idempotency SET recorded_at = '{then}'")
     clock.move(hours=23, minutes=59)
     young = office.vault.seal(uuid4(), "a name of a command under way")
     assert office.sweep() == Swept(files=0, answers=0, values=0)

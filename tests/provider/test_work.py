@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID, uuid4
 
+import orjson
 import pytest
 from sqlalchemy import select
 
@@ -18,6 +19,7 @@ from provider.settings import Settings
 from provider.work import ATTEMPTS, Act, Busy, Receipt, Stale, Work, command
 from tests.conftest import Clock
 from tests.idempotency import key_of
+from tests.postgres import looked_up
 from tests.provider.things import NOW, SOMEBODY, Thing, counting, things
 
 Between = Callable[[int], None]
@@ -96,13 +98,12 @@ def rival(office: Office, thing: UUID, times: int = 1) -> Between:
 
 def steps(office: Office) -> list[int]:
     """Return what the log holds of things that went."""
-    with sqlite3.connect(office.settings.store("events")) as log:
-        return [row[0] for row in log.execute("SELECT state ->> 'step' FROM stored_events WHERE topic LIKE '%gone'")]
+    gone = looked_up(office.settings, "events", "SELECT state FROM stored_events WHERE topic LIKE '%gone'")
+    return [orjson.loads(bytes(state))["step"] for (state,) in gone]
 
 
 def sealed(office: Office) -> int:
-    with sqlite3.connect(office.settings.store("vault")) as vault:
-        return int(vault.execute("SELECT count(*) FROM private_values").fetchone()[0])
+    return int(looked_up(office.settings, "vault", "SELECT count(*) FROM private_values")[0][0])
 
 
 # Somebody else was first.
@@ -288,6 +289,7 @@ def test_what_is_unknown_is_not_found(office: Office) -> None:
         Going()(office, act(), uuid4())
 
 
+@pytest.mark.sqlite
 def test_a_refusal_leaves_no_transaction_open_behind_it(office: Office, thing: UUID) -> None:
     def refuse(_: int) -> None:
         raise Unwilling("not now")
@@ -304,12 +306,12 @@ def test_a_refusal_leaves_no_transaction_open_behind_it(office: Office, thing: U
 # Views that fail.
 
 
+@pytest.mark.sqlite
 def test_what_is_recorded_stays_so_when_the_views_fail_and_the_next_command_heals_them(
     office: Office, thing: UUID, caplog: pytest.LogCaptureFixture
 ) -> None:
     def rename(before: str, after: str) -> None:
-        with sqlite3.connect(office.settings.store("views")) as views:
-            views.execute(f"ALTER TABLE {before} RENAME TO {after}")
+        looked_up(office.settings, "views", f"ALTER TABLE {before} RENAME TO {after}")
 
     going = Going(lambda _: rename("test_things", "elsewhere"))
     with caplog.at_level(logging.ERROR):
@@ -324,6 +326,7 @@ def test_what_is_recorded_stays_so_when_the_views_fail_and_the_next_command_heal
     assert office.views.verify() == []
 
 
+@pytest.mark.sqlite
 def test_what_is_recorded_stays_so_when_the_views_are_destroyed(
     office: Office, thing: UUID, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
