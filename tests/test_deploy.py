@@ -42,6 +42,7 @@ def backup(tmp_path: Path, office: Office) -> Callable[..., subprocess.Completed
 Backup = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
+@pytest.mark.sqlite
 def test_copies_of_a_running_office_make_an_office_with_the_same_history_and_names(
     backup: Backup, office: Office, person: Callable[..., UUID], tmp_path: Path
 ) -> None:
@@ -67,6 +68,7 @@ def test_copies_of_a_running_office_make_an_office_with_the_same_history_and_nam
         restored.close()
 
 
+@pytest.mark.sqlite
 def test_the_keys_are_nowhere_in_the_other_copies(backup: Backup, office: Office, tmp_path: Path) -> None:
     assert backup().returncode == 0
 
@@ -91,6 +93,7 @@ def test_nobody_else_can_read_the_copies(backup: Backup, tmp_path: Path) -> None
         assert made.stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.sqlite
 def test_old_copies_go_those_of_keys_after_thirty_days_and_strangers_stay(backup: Backup, tmp_path: Path) -> None:
     for name, days in (("copies", 89), ("copies", 91), ("copies-of-keys", 29), ("copies-of-keys", 31)):
         made = datetime.now(UTC) - timedelta(days=days)
