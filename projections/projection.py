@@ -73,9 +73,11 @@ class Reading:
         self.driver.rollback()
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Give the connection back; one that the server closed is thrown away."""
         if not self.closed:
             self.end()
+        elif not self._connection.closed:
+            self._connection.invalidate()
         self._connection.close()
 
 

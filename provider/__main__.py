@@ -9,7 +9,20 @@ from importlib import import_module
 
 import click
 
-COMMANDS = ("init", "serve", "demo", "config", "token", "course", "import_", "history", "views", "sweep", "move")
+COMMANDS = (
+    "init",
+    "serve",
+    "demo",
+    "config",
+    "token",
+    "course",
+    "import_",
+    "history",
+    "views",
+    "worker",
+    "sweep",
+    "move",
+)
 """The modules of `provider/cli` in the order in which somebody meets them; each has its `command`."""
 
 DONE, REFUSED, USAGE, CONFLICT, UNAVAILABLE, INTERRUPTED = 0, 1, 2, 3, 4, 130

@@ -5,15 +5,29 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from hashlib import blake2s
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from provider.schema import lock_number
 
 if TYPE_CHECKING:
     import psycopg
+
+PATIENCE = 10.0
+"""Seconds in a queue after which nobody begins to wait for the database itself; the waits of all would add up."""
+
+
+def _must_be_soon(began: float, patience: float = PATIENCE) -> None:
+    """Give up after a long wait: whoever asked is told, and can ask again.
+
+    :raises TimeoutError: when it took longer than anybody is patient for.
+    """
+    if monotonic() - began > patience:
+        raise TimeoutError("Somebody else has kept the database for too long")
 
 
 class Locks:
@@ -43,9 +57,11 @@ class Held:
         self._file = -1
 
     def __enter__(self) -> None:
+        began = monotonic()
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX)
+            _must_be_soon(began)
         except BaseException:
             os.close(self._file)
             raise
@@ -130,8 +146,9 @@ class Turn:
     SQLite itself lets a waiting writer sleep for 1 to 100 ms and look again; under load that costs more than the write.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, patience: float = PATIENCE) -> None:
         self._path = path
+        self._patience = patience
         self._threads = threading.Lock()
         self._file = -1
 
@@ -148,6 +165,17 @@ class Turn:
     def __exit__(self, *_: object) -> None:
         fcntl.flock(self._file, fcntl.LOCK_UN)
         self._threads.release()
+
+    @contextmanager
+    def soon(self) -> Iterator[None]:
+        """Hold it as `with` does, but not after a long wait.
+
+        :raises TimeoutError: when it took longer than anybody is patient for.
+        """
+        began = monotonic()
+        with self:
+            _must_be_soon(began, self._patience)
+            yield
 
     def close(self) -> None:
         """Let go of the file."""

@@ -93,7 +93,7 @@ def _known(error: BaseException) -> tuple[str, int] | None:
     if (psycopg := sys.modules.get("psycopg")) is not None and isinstance(error, psycopg.Error):
         away = AWAY if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)) else None
         return _OF_POSTGRESQL.get(error.sqlstate or "", away)
-    if isinstance(error, (Timeout, exc.TimeoutError)):
+    if isinstance(error, (Timeout, TimeoutError, exc.TimeoutError)):
         return LOCKED
     if isinstance(error, OSError):
         return _OF_THE_SYSTEM.get(error.errno or 0)

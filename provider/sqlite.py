@@ -174,6 +174,7 @@ class Pool(SQLiteConnectionPool):
         cursor = connection.cursor()
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA busy_timeout=10000")
+        cursor.execute("PRAGMA journal_size_limit=67108864")
         return connection
 
 
@@ -201,7 +202,7 @@ class Datastore(SQLiteDatastore):
             finally:
                 cursor.sqlite_cursor.close()
             return
-        with self._turn, SQLiteTransaction(lent, commit=True) as cursor:
+        with self._turn.soon(), SQLiteTransaction(lent, commit=True) as cursor:
             yield cursor
 
     def lend(self) -> SQLiteConnection:

@@ -115,6 +115,7 @@ class Views:
         # The first time, or the server was restarted.
         if held is not None:
             self._lent.remove(held)
+            held.close()
         lent = self._local.__dict__[opening] = kind(self.engine.connect(), opening)
         self._lent.append(lent)
         lent.begin()
@@ -179,7 +180,8 @@ class Views:
         """
         if to is not None and self._seen >= to:
             return self._seen
-        with self._turn:
+        # Who starts an office may wait for long; a request may not.
+        with self._turn if to is None else self._turn.soon():
             # Whoever had the turn before may have worked for this one too.
             while to is None or self._seen < to:
                 if not self._step(to):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
@@ -17,12 +17,22 @@ from provider.durable import make_private
 from provider.locks import AdvisoryLock, Turn
 from provider.schema import Place, Schema, lock_number
 
+JOURNAL = 64 * 1024 * 1024
+"""Bytes that a journal is cut down to when it begins anew; a rebuild or a VACUUM makes a much longer one."""
+
 
 class Held(AbstractContextManager[None], Protocol):
     """A lock to hold in a `with`, and to close at last."""
 
     def close(self) -> None:
         """Let go of what it needs."""
+
+
+class Brief(Held, Protocol):
+    """A lock that a request may take, which does not wait for long."""
+
+    def soon(self) -> AbstractContextManager[None]:
+        """Hold it in a `with`, but not after a long wait."""
 
 
 class ViewsDatabase(Protocol):
@@ -40,7 +50,7 @@ class ViewsDatabase(Protocol):
     def engine(self) -> Engine:
         """Return an engine whose transactions are left to us."""
 
-    def turn(self) -> Held:
+    def turn(self) -> Brief:
         """Return the right to write, as far as the transaction itself does not take it."""
 
     def alone(self, name: str) -> Held:
@@ -74,6 +84,7 @@ class SqliteViews:
             connection.execute("PRAGMA temp_store=MEMORY")
             connection.execute("PRAGMA cache_size=-32000")
             connection.execute("PRAGMA wal_autocheckpoint=4000")
+            connection.execute(f"PRAGMA journal_size_limit={JOURNAL}")
 
         return engine
 
@@ -95,6 +106,10 @@ class Queue:
 
     def __exit__(self, *_: object) -> None:
         self._lock.release()
+
+    def soon(self) -> Self:
+        """Return the same: the server ends a wait."""
+        return self
 
     def close(self) -> None:
         """There is nothing to let go of."""
@@ -122,6 +137,7 @@ class PostgresViews:
             make_url(self.place.url).set(drivername="postgresql+psycopg"),
             poolclass=QueuePool,
             pool_size=0,
+            pool_pre_ping=True,
             isolation_level="AUTOCOMMIT",
             paramstyle="format",
             hide_parameters=True,

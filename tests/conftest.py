@@ -72,10 +72,11 @@ def clock() -> Clock:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run every test of a back office on both databases; one marked `sqlite` is about SQLite's files."""
+    """Run every test of a back office on both databases, unless it is marked to be about one of them."""
     if "database" in metafunc.fixturenames:
-        only = metafunc.definition.get_closest_marker("sqlite") is not None
-        metafunc.parametrize("database", ["sqlite"] if only else ["sqlite", "postgresql"], indirect=True)
+        both = ["sqlite", "postgresql"]
+        only = [name for name in both if metafunc.definition.get_closest_marker(name) is not None]
+        metafunc.parametrize("database", only or both, indirect=True)
 
 
 @pytest.fixture(scope="session")

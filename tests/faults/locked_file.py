@@ -10,6 +10,8 @@ from tests.faults.plan import Plan
 from tests.faults.proof import Report, held_by, prove
 
 BUSY_TIMEOUT = 10
+LONGEST_ANSWER = 30
+"""Seconds after which a client or a proxy may have given up; by then the truth must be told."""
 
 
 def locked_file(office: Office, plan: Plan) -> Report:
@@ -34,5 +36,9 @@ def locked_file(office: Office, plan: Plan) -> Report:
                     report.did.append(f"{store} was locked by another program for {held:g} s; told meanwhile: {now}")
                 load.await_more(20)
         load.finish()
+    report.expect(
+        load.slowest < LONGEST_ANSWER,
+        f"an answer took {load.slowest:.1f} s: waiting for the lock adds up from one request to the next",
+    )
     prove(office, load, report, before)
     return report

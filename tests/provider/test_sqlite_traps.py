@@ -18,6 +18,7 @@ import psycopg
 import pytest
 
 from provider.bootstrap import bootstrap
+from provider.locks import Turn
 from provider.office import Office
 from provider.outage import damaged, outage
 from provider.settings import Settings
@@ -231,3 +232,26 @@ def error_of(raw: sqlite3.Connection, statement: str) -> sqlite3.Error:
 def test_the_files_of_a_database_are_all_found(office: Office) -> None:
     events = office.settings.store("events")
     assert [file.name for file in files_of(events)] == ["events.sqlite", "events.sqlite-wal", "events.sqlite-shm"]
+
+
+def test_who_waited_for_long_does_not_begin_to_wait_for_the_database_too(tmp_path: Path) -> None:
+    turn, other = Turn(tmp_path / "turn"), Turn(tmp_path / "turn", patience=0.05)
+    told = []
+
+    def wait() -> None:
+        try:
+            with other.soon():
+                told.append("had it")
+        except TimeoutError:
+            told.append("gave up")
+
+    with turn:
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        time.sleep(0.2)
+    waiting.join()
+    assert told == ["gave up"]
+    with other.soon():
+        told.append("it is free again")
+    turn.close()
+    other.close()
