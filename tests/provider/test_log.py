@@ -18,12 +18,17 @@ from eventsourcing.tests.persistence import ApplicationRecorderTestCase
 from domain.person import Person
 from provider.log import EventLog, IdempotencyKey, KeyReused, NotFound
 from provider.mapper import EntryTooLarge, EventMapper, UnknownEvent
+from provider.postgres import Datastore as PostgresDatastore
+from provider.postgres import PostgresRecorder
+from provider.schema import Schema
 from provider.sqlite import Datastore, SqliteRecorder
 from tests.idempotency import key_of
+from tests.postgres import Server
+from tests.provider.conftest import Places
 from tests.provider.things import SOMEBODY, Thing
 
 
-class TestRecorder(ApplicationRecorderTestCase[SqliteRecorder]):
+class TestSqliteRecorder(ApplicationRecorderTestCase[SqliteRecorder]):
     """The library's own tests, on our recorder and a file."""
 
     def setUp(self) -> None:
@@ -51,12 +56,37 @@ class TestRecorder(ApplicationRecorderTestCase[SqliteRecorder]):
             super().test_concurrent_no_conflicts(initial_position)
 
 
+class TestPostgresRecorder(ApplicationRecorderTestCase[PostgresRecorder]):
+    """The library's own tests, on our recorder and a database of its own."""
+
+    EXPECT_CONTIGUOUS_NOTIFICATION_IDS = False
+
+    @pytest.fixture(autouse=True)
+    def database_of_its_own(self, postgres_server: Server) -> Iterator[None]:
+        name = postgres_server.make()
+        self.store = PostgresDatastore(Schema(postgres_server.at(name), "events"))
+        yield
+        self.store.close()
+        postgres_server.drop(name)
+
+    def create_recorder(self) -> PostgresRecorder:
+        recorder = PostgresRecorder(self.store)
+        recorder.create_table()
+        return recorder
+
+    def test_performance(self) -> None:
+        """Timings have no place in a suite; see tests/bench."""
+
+    def test_concurrent_throughput(self) -> None:
+        """Timings have no place in a suite; see tests/bench."""
+
+
 del ApplicationRecorderTestCase
 
 
 @pytest.fixture
-def log(tmp_path: Path) -> Iterator[EventLog]:
-    log = EventLog(tmp_path / "events.sqlite")
+def log(place: Places) -> Iterator[EventLog]:
+    log = EventLog(place("events"))
     yield log
     log.close()
 
@@ -162,6 +192,7 @@ def test_several_aggregates_are_saved_together_or_not_at_all(log: EventLog):
     assert log.find(Thing, other.id) is None
 
 
+@pytest.mark.sqlite
 def test_vacuum_and_a_tail_delete_renumber_nothing(log: EventLog, tmp_path: Path):
     for _ in range(5):
         recorded(log)
@@ -177,6 +208,7 @@ def test_vacuum_and_a_tail_delete_renumber_nothing(log: EventLog, tmp_path: Path
     assert last.id not in {UUID(entry[1]) for entry in log.entries.page(0, 10)}
 
 
+@pytest.mark.sqlite
 def test_a_commit_is_on_the_disk_before_it_is_acknowledged(log: EventLog):
     with log.factory.datastore.transaction(commit=False) as cursor:
         cursor.execute("PRAGMA synchronous")
@@ -229,6 +261,7 @@ def test_the_answer_and_the_events_are_saved_together(log: EventLog):
     with pytest.raises(IntegrityError):
         log.record(other, asked={}, key=key())
     assert log.find(Thing, other.id) is None
+    assert [entry[0] for entry in log.entries.page(0, 10)] == [1]
 
 
 def test_answers_are_forgotten_after_a_while(log: EventLog):
@@ -254,9 +287,9 @@ def test_sixteen_threads_lose_nothing(log: EventLog):
     assert positions == list(range(1, 321))
 
 
-def test_an_aggregate_left_warm_knows_what_others_recorded_since(log: EventLog, tmp_path: Path):
+def test_an_aggregate_left_warm_knows_what_others_recorded_since(log: EventLog):
     thing = recorded(log)
-    other = EventLog(tmp_path / "events.sqlite")
+    other = EventLog(log.place)
     theirs = other.get(Thing, thing.id)
     theirs.go()
     other.record(theirs, asked={})
