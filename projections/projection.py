@@ -70,7 +70,12 @@ class Reading:
     def end(self) -> None:
         """Let go of the state that was read; nothing is written."""
         self.begun = False
-        self.driver.rollback()
+        try:
+            self.driver.rollback()
+        except Exception:
+            # Where the server closed it, there is nothing left to let go of.
+            if not self.closed:
+                raise
 
     def close(self) -> None:
         """Give the connection back; one that the server closed is thrown away."""

@@ -103,20 +103,20 @@ class Views:
         return self._lend(Reading, self._database.to_read)
 
     def _lend(self, kind: type[Lent], opening: str) -> Lent:
-        held: Lent | None = self._local.__dict__.get(opening)
-        if held is not None and not held.closed:
+        mine: dict[str, Lent] = self._local.__dict__
+        if (held := mine.get(opening)) is not None:
             try:
-                held.begin()
+                if not held.closed:
+                    held.begin()
+                    return held
             except Exception:
                 if not held.closed:
                     raise
-            else:
-                return held
-        # The first time, or the server was restarted.
-        if held is not None:
+            # The server was restarted.
+            del mine[opening]
             self._lent.remove(held)
             held.close()
-        lent = self._local.__dict__[opening] = kind(self.engine.connect(), opening)
+        lent = mine[opening] = kind(self.engine.connect(), opening)
         self._lent.append(lent)
         lent.begin()
         return lent

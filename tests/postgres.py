@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import sqlite3
 import subprocess
@@ -152,7 +153,9 @@ class Cluster:
 
     def start(self) -> None:
         quick = () if self.durable else ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
-        said = ("max_connections=200", "shared_buffers=64MB", *quick, *self.settings)
+        # Neither much memory nor much room: two of these may run in the memory of a small machine.
+        small = ("shared_buffers=64MB", "max_wal_size=128MB", "wal_level=minimal", "max_wal_senders=0")
+        said = ("max_connections=200", *small, *quick, *self.settings)
         with (self.folder / "server.log").open("ab") as log:
             self._server = subprocess.Popen(
                 [
@@ -197,7 +200,8 @@ class Cluster:
 def _as_nobody() -> dict:
     if os.geteuid() != 0:
         return {}
-    return {"user": "nobody", "group": "nogroup", "extra_groups": []}
+    nobody = pwd.getpwnam("nobody")
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
 
 
 def _programs(folder: Path) -> Path:

@@ -31,6 +31,7 @@ from tests.faults.locked_file import locked_file
 from tests.faults.lost_views import lost_views
 from tests.faults.office import Office
 from tests.faults.plan import Plan
+from tests.faults.postgres_away import postgres_away
 from tests.faults.power_cut import power_cut
 from tests.faults.proof import Report
 from tests.faults.sqlite_traps import sqlite_traps
@@ -44,6 +45,7 @@ FAULTS: tuple[Callable[[Office, Plan], Report], ...] = (
     full_disk,
     locked_file,
     power_cut,
+    postgres_away,
     kills,
 )
 

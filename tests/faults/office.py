@@ -37,6 +37,17 @@ class Office:
     data: Path
     seeded: Seeded
     token: str
+    database: str | None = None
+    """The address of a PostgreSQL database that all is in but the keys; None: all is in files."""
+
+    @property
+    def settings(self) -> Settings:
+        return Settings.read({name: text for name, text in self.environment().items() if name.startswith("PROVIDER_")})
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """Return the environment of a program that works on this office."""
+        url = {} if self.database is None else {"PROVIDER_DATABASE_URL": self.database}
+        return environment(self.data, **url, **more)
 
     @classmethod
     def founded(cls, data: Path) -> Office:
@@ -57,6 +68,14 @@ class Office:
         shutil.copytree(self.data, data)
         return replace(self, data=data)
 
+    def moved(self, database: str) -> Office:
+        """Move the office into a PostgreSQL database."""
+        there = replace(self, database=database)
+        status, said = there.run("move")
+        if status != 0:
+            raise RuntimeError(said)
+        return there
+
     def store(self, name: str) -> Path:
         return Settings.read({"PROVIDER_DATA": str(self.data)}).store(name)
 
@@ -65,7 +84,7 @@ class Office:
         return subprocess.Popen(
             [sys.executable, "-m", "provider", *arguments],
             cwd=ROOT,
-            env=environment(self.data),
+            env=self.environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
