@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from time import monotonic, sleep
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +26,9 @@ from provider.schema import Schema, lock_number
 
 WAIT = 10
 """Seconds for a connection, or for a lock."""
+
+PAUSE = 0.001
+"""Seconds between two looks whether those who record have committed, which they are about to."""
 
 IN_FLIGHT = 0x5052
 """What the numbers of the locks begin with by which a writer says from where on it may record."""
@@ -95,6 +99,7 @@ class PostgresRecorder(PostgresApplicationRecorder):
             "SELECT max(notification_id) FROM {schema}.{table} WHERE notification_id <= (SELECT {horizon}())"
         ).format(**names)
         self._horizon = SQL("SELECT {horizon}()").format(**names)
+        self._last = SQL("SELECT coalesce(max(notification_id), 0) FROM {schema}.{table}").format(**names)
         self._columns = SQL(
             "SELECT notification_id, originator_id::text, originator_version, topic, state FROM {schema}.{table} "
         ).format(**names)
@@ -160,7 +165,8 @@ class PostgresRecorder(PostgresApplicationRecorder):
     def page(self, after: int, limit: int, upto: int | None = None) -> list[Entry]:
         # Looked up before the rows are, and by a statement of its own, which sees an earlier state than theirs.
         ((end,),) = self._read(self._horizon, ())
-        end = end if upto is None else min(end, upto)
+        if upto is not None:
+            end = upto if end >= upto else self._settled(upto)
         if end <= after:
             return []
         statement = (
@@ -170,6 +176,23 @@ class PostgresRecorder(PostgresApplicationRecorder):
         )
         found: list[Entry] = self._read(statement, (after, end, limit))
         return found
+
+    def _settled(self, upto: int) -> int:
+        """Wait until nothing can come any more before a position, or before the last one recorded; return which it was.
+
+        Who draws early and commits late is waited for: a position that somebody was told of is read with all before it.
+        And a writer who falls asleep between its look and its lock sets the horizon back for a moment.
+
+        :raises TimeoutError: when it takes longer than anybody is patient for.
+        """
+        ((last,),) = self._read(self._last, ())
+        end: int = min(upto, last)
+        until = monotonic() + WAIT
+        while self._read(self._horizon, ())[0][0] < end:
+            if monotonic() > until:
+                raise TimeoutError("Somebody else has been recording for too long")
+            sleep(PAUSE)
+        return end
 
     def at(self, positions: Sequence[int]) -> list[Entry]:
         statement = self._columns + SQL("WHERE notification_id = ANY(%s) ORDER BY notification_id")
