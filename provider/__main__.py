@@ -109,7 +109,7 @@ def explained(error: Exception) -> tuple[int, str]:
     from provider.outage import damaged
     from provider.settings import SettingsError
     from provider.vault import NothingInUse
-    from provider.views import Broken
+    from provider.views import Broken, Outdated
     from provider.work import Busy, Stale
 
     sentence = str(error) or type(error).__name__
@@ -119,7 +119,7 @@ def explained(error: Exception) -> tuple[int, str]:
         return CONFLICT, sentence
     if isinstance(error, (Refused, NotFound, NotFounded, CannotMove)):
         return REFUSED, sentence
-    if isinstance(error, (Busy, Broken, UnknownEvent, Damaged, JournalInUse, NothingInUse, MovedBadly)):
+    if isinstance(error, (Busy, Broken, Outdated, UnknownEvent, Damaged, JournalInUse, NothingInUse, MovedBadly)):
         return UNAVAILABLE, sentence
     if isinstance(error, (SQLAlchemyError, PersistenceError, Timeout, sqlite3.Error, PostgresError)):
         cause = getattr(error, "orig", None) or error.__cause__ or error

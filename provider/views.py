@@ -13,6 +13,7 @@ from multiprocessing import get_context
 from os import cpu_count
 from secrets import token_hex
 from typing import Any, TypeVar
+from zlib import crc32
 
 from sqlalchemy import (
     BigInteger,
@@ -52,10 +53,11 @@ places = Table(
     Column("position", BigInteger, nullable=False),
 )
 ALL = "all"
-"""The name under which the place of all views together is kept; the others hold only a view's version."""
+"""The name under which the place of all views together is kept, with the sum of their versions; the others hold only a
+view's version."""
 
 
-_PLACE = Prepared(select(places.c.position).where(places.c.name == bindparam("name")))
+_PLACE = Prepared(select(places.c.position, places.c.version).where(places.c.name == bindparam("name")))
 
 
 class Broken(Exception):
@@ -74,6 +76,16 @@ class Writing(Reading):
 Lent = TypeVar("Lent", bound=Reading)
 
 
+class Outdated(Exception):
+    """The views are those of a newer version of the program."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The views were made anew by a newer version of this program, which this one would spoil. "
+            "Restart this server with the newer version."
+        )
+
+
 class Views:
     """All views of one institution, in one database."""
 
@@ -87,6 +99,8 @@ class Views:
         self._seen = 0
         # Tables beside the live ones have one maker at a time, in whatever process.
         self._making = self._database.alone("making")
+        # Who has other versions of the views must neither read these tables nor write to them.
+        self._sum = crc32(repr(sorted((p.name, p.version) for p in self.projections)).encode()) >> 1
         self._lent: list[Reading] = []
         self._local = threading.local()
 
@@ -156,12 +170,17 @@ class Views:
             connection.execute(CreateTable(places, if_not_exists=True))
             held = {r.name: r.version for r in connection.execute(select(places))}
             if ALL in held:
-                return [p for p in self.projections if held.get(p.name) != p.version]
+                if any(held.get(p.name, 0) > p.version for p in self.projections):
+                    raise Outdated
+                stale = [p for p in self.projections if held.get(p.name) != p.version]
+                if not stale:
+                    self._say_sum(connection)
+                return stale
             for projection in self.projections:
                 self._create(connection, projection, "")
                 self._index(connection, projection, "")
                 self._say_version(connection, projection)
-            connection.execute(places.insert().values(name=ALL, version=0, position=0))
+            connection.execute(places.insert().values(name=ALL, version=self._sum, position=0))
         return []
 
     def position(self, connection: Reading | None = None) -> int:
@@ -170,7 +189,11 @@ class Views:
             with self.reading() as connection:
                 return self.position(connection)
         row = _PLACE.first(connection, name=ALL)
-        return int(row[0]) if row else 0
+        if row is None:
+            return 0
+        if row[1] != self._sum:
+            raise Outdated
+        return int(row[0])
 
     def catch_up(self, to: int | None = None) -> int:
         """Bring the views to the end of the log, or at least to a position, and return where they are.
@@ -244,7 +267,9 @@ class Views:
                 self._create(connection, projection, BESIDE)
         place = self._make(chosen, progress)
         with self._turn, self._writing() as connection:
-            live = self.position(connection)
+            # Its sum is that of the views before.
+            row = _PLACE.first(connection, name=ALL)
+            live = int(row[0]) if row else 0
             if live > (end := self.log.position()):
                 if len(chosen) < len(self.projections):
                     raise Broken("The log was replaced by an older copy; only all views together can be rebuilt.")
@@ -257,6 +282,7 @@ class Views:
             for projection in chosen:
                 self._swap(connection, projection)
                 self._say_version(connection, projection)
+            self._say_sum(connection)
             self._move(connection, max(live, place))
             self._seen = max(live, place)
         return self._seen
@@ -384,6 +410,9 @@ class Views:
         connection.execute(places.delete().where(places.c.name == projection.name))
         connection.execute(places.insert().values(name=projection.name, version=projection.version, position=0))
 
+    def _say_sum(self, connection: Writing) -> None:
+        connection.execute(places.update().where(places.c.name == ALL).values(version=self._sum))
+
     def _move(self, connection: Writing, to: int) -> None:
         connection.driver.execute(self._database.to_move, (to, ALL))
 
@@ -455,4 +484,4 @@ def _compare(connection: Writing, table: Table) -> list[str]:
     return lines
 
 
-__all__ = ["Broken", "Fold", "Progress", "Views"]
+__all__ = ["Broken", "Fold", "Outdated", "Progress", "Views"]
