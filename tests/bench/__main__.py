@@ -3,69 +3,34 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
-from uuid import uuid4
 
 import orjson
 
 from tests.bench import large
+from tests.bench.against import against, checked, turns
 from tests.bench.figure import Figure
 from tests.bench.floor import prepare
-from tests.bench.load import Requests, Result, http, run
-from tests.bench.servers import ROOT, Class, Seeded, fetched, seed, served
+from tests.bench.load import Requests, http, run
+from tests.bench.marks import Marks, same
+from tests.bench.on_postgres import mark_http_postgres
+from tests.bench.servers import ROOT, fetched, seed, served
 
 OVER_HTTP = ("mark_http", "marks_batch", "roster")
+ON_POSTGRES = ("mark_http_postgres",)
 SIDE_BY_SIDE = ("as_of", "growth", "memory_web")
 ALONE = ("start_cli", "start_server", "rebuild")
-SESSIONS = (1, 2, 3, 4)
 BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
-
-
-class Marks:
-    """Gives every connection marks that nobody has sent before, register by register."""
-
-    def __init__(self, seeded: Seeded, classes: list[Class], batch: int) -> None:
-        self.seeded = seeded
-        self.batch = batch
-        self.registers = iter([(each, session) for session in SESSIONS for each in classes])
-
-    def __call__(self, _: int) -> Iterator[bytes]:
-        while (register := next(self.registers, None)) is not None:
-            klass, session = register
-            path = f"/v1/courses/{klass.course}/sessions/{session}/register/marks"
-            for start in range(0, len(klass.learners), self.batch):
-                now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-                marks = [
-                    {"mark": str(uuid4()), "person": str(learner), "status": "present", "marked_at": now}
-                    for learner in klass.learners[start : start + self.batch]
-                ]
-                yield http("POST", path, token=self.seeded.token, body=orjson.dumps({"sent_at": now, "marks": marks}))
-        raise RuntimeError("there are no more marks to send; seed more courses")
-
-
-def same(request: bytes) -> Requests:
-    """Give the same request again and again."""
-    return lambda _: itertools.repeat(request)
-
-
-def checked(result: Result) -> Result:
-    """Return the result, if every answer was a good one."""
-    if result.failures:
-        raise RuntimeError(f"{len(result.failures)} requests failed, the first with {result.failures[0]}")
-    return result
 
 
 def main() -> int:
     """Run the benches that were asked for, or all."""
-    known = (*OVER_HTTP, *SIDE_BY_SIDE, *ALONE)
+    known = (*OVER_HTTP, *ON_POSTGRES, *SIDE_BY_SIDE, *ALONE)
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which figures, of {', '.join(known)}; all if none")
     parser.add_argument("--seconds", type=float, default=5.0, help="length of one round of load")
@@ -118,6 +83,8 @@ def measured(folder: Path, names: list[str], asked: argparse.Namespace) -> list[
             figures += large.side_by_side(long, large.history(kept, large.SMALL), floor, names)
     if set(names) & set(OVER_HTTP):
         figures += over_http(folder, floor, names, asked)
+    if "mark_http_postgres" in names:
+        figures.append(mark_http_postgres(folder, asked))
     return figures
 
 
@@ -179,22 +146,6 @@ def steady(
     floor = median(each.quantile(0.99) for each in floors) * 1000
     ratio = median(m.quantile(0.99) / f.quantile(0.99) for m, f in zip(mine, floors, strict=True))
     return Figure("mark_http_p99", round(value, 2), "ms", round(floor, 2), round(ratio, 3), "<= 3 x floor", ratio <= 3)
-
-
-def turns(mine: object, floor: object, rounds: int) -> tuple[list[Result], list[Result]]:
-    """Run both sides in turns, after one that does not count, so that a noisy machine is noisy for both."""
-    mine(), floor()  # type: ignore[operator]
-    pairs = [(mine(), floor()) for _ in range(rounds)]  # type: ignore[operator]
-    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-
-
-def against(name: str, mine: list[Result], floors: list[Result], unit: str, goal: float) -> Figure:
-    """Return the figure of a throughput against its floor, pair by pair."""
-    ratio = median(m.rate / f.rate for m, f in zip(mine, floors, strict=True))
-    value, floor = median(m.rate for m in mine), median(f.rate for f in floors)
-    return Figure(
-        name, round(value, 1), unit, round(floor, 1), round(ratio, 3), f">= {goal} of the floor", ratio >= goal
-    )
 
 
 def shown(value: float) -> str:

@@ -36,6 +36,16 @@ def mark() -> Response:
     return Response(b'{"ok":true}', mimetype="application/json")
 
 
+@app.post("/mark-postgres")
+def mark_postgres() -> Response:
+    import psycopg
+
+    if not hasattr(LOCAL, "postgres"):
+        LOCAL.postgres = psycopg.connect(os.environ["BENCH_POSTGRES"], autocommit=True)
+    LOCAL.postgres.execute("INSERT INTO floor (body) VALUES (%s)", (request.get_data(),))
+    return Response(b'{"ok":true}', mimetype="application/json")
+
+
 BYTES = (FOLDER / "roster.json").read_bytes() if (FOLDER / "roster.json").exists() else b"{}"
 
 
