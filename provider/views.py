@@ -229,8 +229,9 @@ class Views:
                 return False
             fold = Fold(connection)
             self._apply(fold, page, self.projections)
-            fold.flush()
-            self._move(connection, page[-1][0])
+            with self._database.together(connection):
+                fold.flush()
+                self._move(connection, page[-1][0])
         self._seen = page[-1][0]
         return len(page) == PAGE
 

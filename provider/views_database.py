@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -13,6 +13,7 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import QueuePool
 
+from projections.projection import Reading
 from provider.durable import make_private
 from provider.locks import AdvisoryLock, Turn
 from provider.schema import Place, Schema, lock_number
@@ -49,6 +50,9 @@ class ViewsDatabase(Protocol):
 
     def engine(self) -> Engine:
         """Return an engine whose transactions are left to us."""
+
+    def together(self, connection: Reading) -> AbstractContextManager[object]:
+        """Let what is written in a `with` go to the database in one piece."""
 
     def turn(self) -> Brief:
         """Return the right to write, as far as the transaction itself does not take it."""
@@ -87,6 +91,9 @@ class SqliteViews:
             connection.execute(f"PRAGMA journal_size_limit={JOURNAL}")
 
         return engine
+
+    def together(self, _: Reading) -> AbstractContextManager[object]:
+        return nullcontext()
 
     def turn(self) -> Turn:
         return Turn(self.path.with_name(self.path.name + ".turn"))
@@ -150,6 +157,10 @@ class PostgresViews:
             connection.execute(f'SET search_path TO "{self.place.name}"')
 
         return engine
+
+    def together(self, connection: Reading) -> AbstractContextManager[object]:
+        pipeline: AbstractContextManager[object] = connection.driver.pipeline()
+        return pipeline
 
     def turn(self) -> Queue:
         return Queue()
