@@ -26,10 +26,10 @@ from sqlalchemy import (
     Table,
     Uuid,
     delete,
-    insert,
     select,
     update,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 
 from provider.durable import file_of, wipe_journal, writing
 
@@ -43,6 +43,12 @@ _KEYS = Table(
     Column("created_at", BigInteger, nullable=False),
 )
 _ERASURES = Table("erasures", KEYS_TABLES, Column("count", BigInteger, nullable=False))
+
+_MAKE = {
+    "sqlite": sqlite.insert(_KEYS).on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(_KEYS).on_conflict_do_nothing(),
+}
+"""Make keys for those owners that have none."""
 
 _NONCE = 12  # bytes
 _IN_ONE_STATEMENT = 500
@@ -169,19 +175,16 @@ class Keys:
                 rows = list(connection.execute(query))
             missing = set(chunk) - {row.owner for row in rows}
             if create and missing:
+                now = int(self._clock())
+                # Sorted, so that two who need keys for the same owners at once wait for each other one way only.
+                made = [
+                    {"id": uuid4(), "owner": owner, "secret": os.urandom(32), "created_at": now}
+                    for owner in sorted(missing)
+                ]
                 with writing(self._engine) as connection:
                     # Another process may have made some of them meanwhile.
+                    connection.execute(_MAKE[connection.dialect.name], made)
                     rows = list(connection.execute(query))
-                    missing = set(chunk) - {row.owner for row in rows}
-                    now = int(self._clock())
-                    made = [
-                        {"id": uuid4(), "owner": owner, "secret": os.urandom(32), "created_at": now}
-                        for owner in chunk
-                        if owner in missing
-                    ]
-                    if made:
-                        connection.execute(insert(_KEYS), made)
-                        rows = list(connection.execute(query))
             for key in map(_key, rows):
                 found[key.owner] = key
                 remembered.put(key.owner, key)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 
 from provider.schema import Place, Schema
@@ -31,3 +35,13 @@ def url(postgres_server: Server) -> Iterator[str]:
     name = postgres_server.make()
     yield postgres_server.at(name)
     postgres_server.drop(name)
+
+
+def done_to(place: Place, statement: str, *values: object) -> list[tuple[Any, ...]]:
+    """Do something to a store behind everybody's back; `?` stands for a value, and an id is given as 32 digits."""
+    if isinstance(place, Path):
+        with closing(sqlite3.connect(place)) as file, file:
+            return file.execute(statement, values).fetchall()
+    with psycopg.connect(place.url, options=f"-csearch_path={place.name}") as connection:
+        cursor = connection.execute(statement.replace("?", "%s"), values)
+        return cursor.fetchall() if cursor.description else []

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -13,6 +13,8 @@ import pytest
 from provider.desk import Desk
 from provider.durable import open_engine, upgrade
 from provider.keys import Damaged, Keys
+from provider.schema import Place
+from tests.provider.conftest import Places, done_to
 
 COURSE = uuid4()
 FILE = b"Order #,First Name,Email\r\n1,Quillfeather,ada@example.org\r\n" * 50
@@ -21,35 +23,26 @@ DAY = 24 * 60 * 60
 
 @dataclass
 class Room:
-    """A desk on real files, and the time there."""
+    """A desk in a real database, and the time there."""
 
-    directory: Path
+    place: Place
     desk: Desk
     keys: Keys
     now: float
 
-    def sql(self, statement: str, *values: object) -> list[tuple[object, ...]]:
-        connection = sqlite3.connect(self.directory / "desk.sqlite")
-        with connection:
-            rows = connection.execute(statement, values).fetchall()
-        connection.close()
-        return rows
-
-    def bytes(self) -> bytes:
-        return b"".join(file.read_bytes() for file in self.directory.rglob("*") if file.is_file())
+    def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        return done_to(self.place, statement, *values)
 
 
 @pytest.fixture
-def room(tmp_path) -> Iterator[Room]:
-    engines = {
-        "keys": open_engine(tmp_path / "keys" / "keys.sqlite"),
-        "desk": open_engine(tmp_path / "desk.sqlite"),
-    }
+def room(place: Places) -> Iterator[Room]:
+    engines = {name: open_engine(place(name)) for name in ("keys", "desk")}
     for name, engine in engines.items():
         upgrade(engine, name)
     keys = Keys(engines["keys"])
-    room = Room(tmp_path, Desk(engines["desk"], keys, clock=lambda: room.now), keys, 1_800_000_000)
+    room = Room(place("desk"), Desk(engines["desk"], keys, clock=lambda: room.now), keys, 1_800_000_000)
     yield room
+    keys.close()
     for engine in engines.values():
         engine.dispose()
 
@@ -106,9 +99,10 @@ def test_a_file_in_a_backup_is_noise_once_it_was_discarded(room):
     assert room.desk.staged(staged.id) is None
 
 
-def test_no_line_of_a_file_lies_readable_on_the_desk(room):
+@pytest.mark.sqlite
+def test_no_line_of_a_file_lies_readable_on_the_desk(room, tmp_path: Path):
     staged = room.desk.stage(course=COURSE, content=FILE)
-    there = room.bytes()
+    there = b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
     assert staged.id.hex.encode() in there
     assert b"Quillfeather" not in there
     assert b"ada@example.org" not in there

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from uuid import UUID
+from threading import Thread
+from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from domain.private import Private
 from domain.refusal import Invalid
-from provider.durable import open_engine, upgrade
-from provider.keys import Damaged, Keys, Remembered
+from provider.durable import open_engine, upgrade, writing
+from provider.keys import KEYS_TABLES, Damaged, Key, Keys, Remembered
+from provider.schema import Place
 from provider.vault import NothingInUse, NotText, Vault
+from tests.provider.conftest import Places, done_to
 
 ADA = UUID("00000000-0000-4000-8000-00000000000a")
 BOB = UUID("00000000-0000-4000-8000-00000000000b")
@@ -41,9 +44,9 @@ class Clock:
 
 @dataclass
 class House:
-    """A vault with its keys, on real files."""
+    """A vault with its keys, in real databases."""
 
-    directory: Path
+    places: dict[str, Place]
     clock: Clock
     engines: dict[str, Engine]
     keys: Keys
@@ -53,67 +56,57 @@ class House:
         """A vault that remembers nothing, as after a restart."""
         return Vault(self.engines["vault"], Keys(self.engines["keys"], clock=self.clock))
 
-    def sql(self, name: str, statement: str, *values: object) -> list[tuple[object, ...]]:
-        """Do something to the file behind everybody's back."""
-        connection = sqlite3.connect(self.directory / name / f"{name}.sqlite")
-        with connection:
-            rows = connection.execute(statement, values).fetchall()
-        connection.close()
-        return rows
-
-    def bytes(self) -> bytes:
-        """Everything that lies in any file."""
-        return b"".join(file.read_bytes() for file in self.directory.rglob("*") if file.is_file())
+    def sql(self, name: str, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """Do something to the database behind everybody's back."""
+        return done_to(self.places[name], statement, *values)
 
 
-def build(directory: Path) -> House:
+def build(places: dict[str, Place]) -> House:
     clock = Clock()
-    engines = {name: open_engine(directory / name / f"{name}.sqlite") for name in ("vault", "keys")}
+    engines = {name: open_engine(place) for name, place in places.items()}
     for name, engine in engines.items():
         upgrade(engine, name)
     keys = Keys(engines["keys"], clock=clock)
-    return House(directory, clock, engines, keys, Vault(engines["vault"], keys, clock=clock))
+    return House(places, clock, engines, keys, Vault(engines["vault"], keys, clock=clock))
 
 
 @pytest.fixture
-def house(tmp_path) -> Iterator[House]:
-    house = build(tmp_path)
+def house(place: Places) -> Iterator[House]:
+    house = build({name: place(name) for name in ("vault", "keys")})
     yield house
     for engine in house.engines.values():
         engine.dispose()
 
 
-@pytest.fixture(scope="module")
-def lasting_house(tmp_path_factory) -> Iterator[House]:
-    house = build(tmp_path_factory.mktemp("house"))
-    yield house
-    for engine in house.engines.values():
-        engine.dispose()
+def bytes_in(directory: Path) -> bytes:
+    """Everything that lies in any file."""
+    return b"".join(file.read_bytes() for file in directory.rglob("*") if file.is_file())
 
 
 def in_another_process(function, house: House, *rest):
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as processes:
-        return processes.submit(function, house.directory, *rest).result()
+        return processes.submit(function, house.places, *rest).result()
 
 
-def forget(directory: Path, owner: UUID) -> None:
-    build(directory).keys.forget(owner)
+def forget(places: dict[str, Place], owner: UUID) -> None:
+    build(places).keys.forget(owner)
 
 
-def read(directory: Path, handle: str) -> str | None:
-    return build(directory).vault.open_one(Private(handle))
+def read(places: dict[str, Place], handle: str) -> str | None:
+    return build(places).vault.open_one(Private(handle))
 
 
-def seal(directory: Path, owner: UUID, value: str) -> str:
-    return build(directory).vault.seal(owner, value)
+def seal(places: dict[str, Place], owner: UUID, value: str) -> str:
+    return build(places).vault.seal(owner, value)
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(value=st.text(), owner=st.uuids())
-def test_what_is_sealed_opens_again(lasting_house, value, owner):
-    handle = lasting_house.vault.seal(owner, value)
+def test_what_is_sealed_opens_again(house, value, owner):
+    handle = house.vault.seal(owner, value)
 
-    assert lasting_house.vault.open_one(handle) == value
-    assert lasting_house.another_vault().open_one(handle) == value
+    assert house.vault.open_one(handle) == value
+    assert house.another_vault().open_one(handle) == value
 
 
 def test_many_are_sealed_and_opened_in_their_order(house):
@@ -247,6 +240,33 @@ def test_an_owner_has_one_key_though_many_ask_for_it_at_once(house):
     assert house.sql("keys", "SELECT count(*) FROM keys") == [(1,)]
 
 
+def test_who_asks_for_a_key_that_another_is_just_making_has_that_one(house):
+    made: list[Key | None] = []
+    theirs = uuid4()
+    with writing(house.engines["keys"]) as connection:
+        connection.execute(
+            KEYS_TABLES.tables["keys"].insert().values(id=theirs, owner=ADA, secret=b"s" * 32, created_at=1)
+        )
+        asking = Thread(target=lambda: made.append(house.keys.of(ADA, create=True)), daemon=True)
+        asking.start()
+        asking.join(0.1)
+        assert made == []
+    asking.join(10)
+
+    assert [key.id for key in made] == [theirs]
+    assert house.keys.of(ADA) == made[0]
+
+
+def test_owners_have_one_key_each_though_many_ask_for_several_in_any_order(house):
+    owners = [uuid4() for _ in range(40)]
+    everybody = [Keys(house.engines["keys"]) for _ in range(8)]
+    with ThreadPoolExecutor(8) as threads:
+        made = list(threads.map(lambda n: everybody[n].of_many(owners[n:] + owners[:n], create=True), range(8)))
+    assert all(found.keys() == set(owners) for found in made)
+    assert all({key.id for key in found.values()} == {key.id for key in made[0].values()} for found in made)
+    assert house.sql("keys", "SELECT count(*) FROM keys") == [(40,)]
+
+
 def test_a_key_is_only_made_when_asked_for(house):
     assert house.keys.of(ADA) is None
     made = house.keys.of(ADA, create=True)
@@ -307,12 +327,13 @@ def test_who_has_the_key_still_cannot_put_another_value_behind_a_handle(house):
         house.another_vault().open_one(handle)
 
 
-def test_no_value_lies_readable_in_any_file(house):
+@pytest.mark.sqlite
+def test_no_value_lies_readable_in_any_file(house, tmp_path):
     name = "Żanetta Quillfeather-Ōkubo"
     handle = house.vault.seal(ADA, name)
     house.vault.open_one(handle)
 
-    there = house.bytes()
+    there = bytes_in(tmp_path)
 
     assert handle.encode() in there
     for encoding in ("utf-8", "utf-16-le", "utf-16-be"):
@@ -321,14 +342,15 @@ def test_no_value_lies_readable_in_any_file(house):
     assert base64.b64encode(name.encode())[:16] not in there
 
 
-def test_a_forgotten_key_leaves_no_byte_in_any_file(house):
+@pytest.mark.sqlite
+def test_a_forgotten_key_leaves_no_byte_in_any_file(house, tmp_path):
     house.vault.seal_many([(ADA, "Ada"), (BOB, "Bob")])
     [(secret,)] = house.sql("keys", "SELECT secret FROM keys WHERE owner = ?", ADA.hex)
-    assert secret in house.bytes()
+    assert secret in bytes_in(tmp_path)
 
     house.keys.forget(ADA)
 
-    assert secret not in house.bytes()
+    assert secret not in bytes_in(tmp_path)
     assert house.vault.seal(BOB, "Bob") is not None
 
 
@@ -355,7 +377,8 @@ def test_a_sweep_of_more_than_fits_one_statement_deletes_them_all(house):
     assert house.vault.sweep([used]) == 1200
 
     assert house.sql("vault", "SELECT sealed FROM private_values") == [(sealed,)]
-    assert (house.directory / "vault" / "vault.sqlite-wal").stat().st_size == 0
+    if isinstance(file := house.places["vault"], Path):
+        assert file.with_name("vault.sqlite-wal").stat().st_size == 0
 
 
 def test_a_sweep_by_an_empty_log_deletes_nothing(house):
