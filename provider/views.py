@@ -33,7 +33,7 @@ from projections.projection import Prepared, Projection, Reading
 from provider.fold import Fold
 from provider.log import EventLog, Progress
 from provider.schema import Place
-from provider.views_database import database_of
+from provider.views_database import FILLING, SERVING, database_of
 
 LOGGER = logging.getLogger(__name__)
 PAGE = 1_000
@@ -326,6 +326,8 @@ class Views:
         # What is folded is no garbage, and there is a lot of it: looking for cycles in it takes a tenth of the time.
         collecting = gc.isenabled()
         gc.disable()
+        with self._turn, self._writing() as connection:
+            self._database.give_room(connection, FILLING)
         try:
             place = self._fold_all(projections, end, progress)
         finally:
@@ -334,6 +336,7 @@ class Views:
         with self._turn, self._writing() as connection:
             for projection in projections:
                 self._index(connection, projection, BESIDE)
+            self._database.give_room(connection, SERVING)
         return place
 
     def _fold_all(self, projections: Sequence[Projection], end: int, progress: Progress | None) -> int:

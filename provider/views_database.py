@@ -18,6 +18,9 @@ from provider.durable import make_private
 from provider.locks import AdvisoryLock, Turn
 from provider.schema import Place, Schema, lock_number
 
+SERVING, FILLING = 6_000, 64_000
+"""Kilobytes of pages that a connection keeps in memory; each thread of a server has two."""
+
 JOURNAL = 64 * 1024 * 1024
 """Bytes that a journal is cut down to when it begins anew; a rebuild or a VACUUM makes a much longer one."""
 
@@ -54,6 +57,9 @@ class ViewsDatabase(Protocol):
     def together(self, connection: Reading) -> AbstractContextManager[object]:
         """Let what is written in a `with` go to the database in one piece."""
 
+    def give_room(self, connection: Reading, kilobytes: int) -> None:
+        """Let a connection keep so much in memory, where that is its own business."""
+
     def turn(self) -> Brief:
         """Return the right to write, as far as the transaction itself does not take it."""
 
@@ -86,7 +92,7 @@ class SqliteViews:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=NORMAL")
             connection.execute("PRAGMA temp_store=MEMORY")
-            connection.execute("PRAGMA cache_size=-32000")
+            connection.execute(f"PRAGMA cache_size=-{SERVING}")
             connection.execute("PRAGMA wal_autocheckpoint=4000")
             connection.execute(f"PRAGMA journal_size_limit={JOURNAL}")
 
@@ -94,6 +100,9 @@ class SqliteViews:
 
     def together(self, _: Reading) -> AbstractContextManager[object]:
         return nullcontext()
+
+    def give_room(self, connection: Reading, kilobytes: int) -> None:
+        connection.driver.execute(f"PRAGMA cache_size=-{int(kilobytes)}")
 
     def turn(self) -> Turn:
         return Turn(self.path.with_name(self.path.name + ".turn"))
@@ -161,6 +170,9 @@ class PostgresViews:
     def together(self, connection: Reading) -> AbstractContextManager[object]:
         pipeline: AbstractContextManager[object] = connection.driver.pipeline()
         return pipeline
+
+    def give_room(self, connection: Reading, kilobytes: int) -> None:
+        """The server has its own."""
 
     def turn(self) -> Queue:
         return Queue()
