@@ -10,7 +10,7 @@ from typing import Any
 
 from filelock import FileLock
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import OperationalError
 
 from provider.schema import Place, Schema, lock_number
@@ -24,6 +24,10 @@ class JournalInUse(Exception):
 
     Somebody was reading for longer than ten seconds. Doing the same again is harmless, and wipes it.
     """
+
+
+class NewerTables(Exception):
+    """A durable table is in a form that this program does not know yet; it is left as it is."""
 
 
 def open_engine(place: Place, *, threads: int = 8) -> Engine:
@@ -62,11 +66,30 @@ def _postgres_engine(place: Schema, threads: int) -> Engine:
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, _record: object) -> None:
         connection.autocommit = True
-        connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{place.name}"')
-        connection.execute(f'SET search_path TO "{place.name}"')
+        look_into(connection, place.name)
         connection.autocommit = False
 
+    event.listen(engine, "handle_error", _withhold_rows)
     return engine
+
+
+def _withhold_rows(context: ExceptionContext) -> None:
+    # The server tells a row that it refuses in full: keys and ciphertexts would be carried into the log.
+    for error in (context.original_exception, context.sqlalchemy_exception):
+        if error is not None and error.args:
+            error.args = (str(error.args[0]).partition("\nDETAIL:")[0], *error.args[1:])
+
+
+def look_into(connection: Any, schema: str) -> None:
+    """Let a connection that commits by itself see this schema and no other; it is made where it is missing."""
+    from psycopg.errors import DuplicateSchema, UniqueViolation
+
+    # To say IF NOT EXISTS takes the right to make one even where it exists, which who only serves needs not to have.
+    if connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (schema,)).fetchone() is None:
+        # Another process may be making it just now.
+        with suppress(DuplicateSchema, UniqueViolation):
+            connection.execute(f'CREATE SCHEMA "{schema}"')
+    connection.execute(f'SET search_path TO "{schema}"')
 
 
 def file_of(engine: Engine) -> Path:
@@ -123,8 +146,10 @@ def upgrade(engine: Engine, name: str) -> None:
 def _upgrade_schema(engine: Engine, name: str) -> None:
     with engine.connect() as connection:
         found = connection.scalar(text("SELECT to_regclass('alembic_version')")) is not None
-        if found and connection.scalar(text("SELECT version_num FROM alembic_version")) == newest(name):
-            return
+        version = connection.scalar(text("SELECT version_num FROM alembic_version")) if found else None
+    if version == newest(name):
+        return
+    must_be_known(name, version)
     with engine.connect() as one:
         # The lock outlives the transactions of the migration.
         one.execute(text("SELECT pg_advisory_lock(:number)"), {"number": lock_number(f"migrate {name}")})
@@ -139,6 +164,18 @@ def newest(name: str) -> str:
     return max(file.stem for file in (_MIGRATIONS / name).glob("v*.py"))
 
 
+def must_be_known(name: str, version: str | None) -> None:
+    """Refuse tables of a version that is still to come; None is that of tables which are not there yet.
+
+    :raises NewerTables: when this program has no such version.
+    """
+    if version is not None and not (_MIGRATIONS / name / f"{version}.py").exists():
+        raise NewerTables(
+            f"The tables of the {name} are of version “{version}”, which this version of the program does not know. "
+            "They were made by a newer version: install that one."
+        )
+
+
 def _is_current(engine: Engine, name: str) -> bool:
     with engine.connect() as connection:
         if connection.scalar(text("PRAGMA journal_mode")) != "wal":
@@ -149,6 +186,7 @@ def _is_current(engine: Engine, name: str) -> bool:
             if "no such table" in str(error.orig):
                 return False
             raise
+    must_be_known(name, version)
     return bool(version == newest(name))
 
 

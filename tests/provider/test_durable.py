@@ -8,35 +8,41 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from threading import Thread
+from uuid import uuid4
 
+import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy import inspect, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
 import provider.durable
 from provider.bootstrap import bootstrap
 from provider.desk import DESK_TABLES
 from provider.durable import newest, open_engine, upgrade, wipe_journal, writing
 from provider.keys import KEYS_TABLES
+from provider.schema import Place, Schema
 from provider.settings import Settings
 from provider.vault import VAULT_TABLES
+from tests.provider.conftest import Places
 
 TABLES = {"vault": VAULT_TABLES, "keys": KEYS_TABLES, "desk": DESK_TABLES}
 
 
-def upgraded(file: Path, name: str) -> str:
+def upgraded(place: Place, name: str) -> str:
     """Upgrade as a starting process does."""
-    upgrade(open_engine(file), name)
+    upgrade(open_engine(place), name)
     return "done"
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_the_migrations_make_exactly_the_tables_that_the_code_uses(tmp_path, name):
-    engine = open_engine(tmp_path / "x.sqlite")
+def test_the_migrations_make_exactly_the_tables_that_the_code_uses(place: Places, name):
+    engine = open_engine(place("x"))
 
     upgrade(engine, name)
     upgrade(engine, name)
@@ -61,47 +67,59 @@ def test_the_migrations_are_one_line_and_the_last_by_name_is_the_newest(name):
     assert len(revisions) == len(list((directory / name).glob("v*.py")))
 
 
-def test_four_processes_that_start_at_once_make_the_tables_once(tmp_path):
-    names = list(TABLES) * 2
+def test_four_processes_that_start_at_once_make_the_tables_once(place: Places):
+    stores = [(place(f"x{number}"), name) for number, name in enumerate(list(TABLES) * 2)]
     with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as processes:
-        starts = [
-            processes.submit(upgraded, tmp_path / str(place) / "x.sqlite", name)
-            for place, name in enumerate(names)
-            for _ in range(4)
-        ]
+        starts = [processes.submit(upgraded, where, name) for where, name in stores for _ in range(4)]
         assert [start.result() for start in starts] == ["done"] * 24
-    for place, name in enumerate(names):
-        engine = open_engine(tmp_path / str(place) / "x.sqlite")
+    for where, name in stores:
+        engine = open_engine(where)
         with engine.connect() as connection:
             versions = list(connection.scalars(text("SELECT version_num FROM alembic_version")))
         engine.dispose()
         assert versions == [newest(name)]
 
 
-def test_a_start_with_nothing_to_do_does_not_pay_for_alembic(tmp_path):
-    upgraded(tmp_path / "x.sqlite", "keys")
+def test_a_start_with_nothing_to_do_does_not_pay_for_alembic(place: Places):
+    where = place("x")
+    upgraded(where, "keys")
+    said = ("Schema", where.url, where.name) if isinstance(where, Schema) else ("Path", str(where))
     program = (
-        "import sys; from pathlib import Path\n"
+        "import sys; from pathlib import Path; from provider.schema import Schema\n"
         "from provider.durable import open_engine, upgrade\n"
-        "upgrade(open_engine(Path(sys.argv[1])), 'keys')\n"
+        "upgrade(open_engine({'Path': Path, 'Schema': Schema}[sys.argv[1]](*sys.argv[2:])), 'keys')\n"
         "sys.exit('alembic' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", program, str(tmp_path / "x.sqlite")], check=False)
+    done = subprocess.run([sys.executable, "-c", program, *said], check=False)
     assert done.returncode == 0
 
 
-def test_a_migration_that_fails_leaves_nothing_behind(tmp_path):
-    engine = open_engine(tmp_path / "x.sqlite")
+def test_a_migration_that_fails_leaves_nothing_behind(place: Places):
+    engine = open_engine(place("x"))
     with writing(engine) as connection:
-        connection.exec_driver_sql("CREATE TABLE erasures (x)")
+        connection.exec_driver_sql("CREATE TABLE erasures (x integer)")
 
-    with pytest.raises(OperationalError):
+    with pytest.raises((OperationalError, ProgrammingError)):
         upgrade(engine, "keys")
 
-    with engine.connect() as connection:
-        tables = set(connection.scalars(text("SELECT name FROM sqlite_master WHERE type='table'")))
+    tables = inspect(engine).get_table_names()
     engine.dispose()
-    assert tables == {"erasures"}
+    assert tables == ["erasures"]
+
+
+def test_a_migration_that_failed_can_be_done_when_what_was_in_its_way_is_gone(place: Places):
+    engine = open_engine(place("x"))
+    with writing(engine) as connection:
+        connection.exec_driver_sql("CREATE TABLE erasures (x integer)")
+    with pytest.raises((OperationalError, ProgrammingError)):
+        upgrade(engine, "keys")
+    with writing(engine) as connection:
+        connection.exec_driver_sql("DROP TABLE erasures")
+
+    upgrade(engine, "keys")
+
+    assert set(inspect(engine).get_table_names()) == {"alembic_version", *KEYS_TABLES.tables}
+    engine.dispose()
 
 
 def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path):
@@ -196,11 +214,69 @@ def test_an_emptied_journal_has_no_bytes(tmp_path):
     engine.dispose()
 
 
-def test_an_error_of_the_database_does_not_carry_the_values(tmp_path):
-    engine = open_engine(tmp_path / "x.sqlite")
+def test_an_error_of_the_database_does_not_carry_the_values(place: Places):
+    engine = open_engine(place("x"))
     upgrade(engine, "vault")
     insert = text("INSERT INTO private_values (commitment, sealed) VALUES ('c', :sealed)")
     with pytest.raises(IntegrityError) as raised, writing(engine) as connection:
-        connection.execute(insert, {"sealed": "Ada Lovelace"})
-    assert "Ada" not in str(raised.value)
+        connection.execute(insert, {"sealed": b"Ada Lovelace"})
+    said = str(raised.value)
+    assert "Ada" not in said
+    assert b"Ada".hex() not in said
     engine.dispose()
+
+
+def test_a_connection_that_the_server_cut_is_made_anew(url: str):
+    engine = open_engine(Schema(url, "keys"))
+    upgrade(engine, "keys")
+    with engine.connect() as connection:
+        connection.execute(text("SELECT 1"))
+    with psycopg.connect(url, autocommit=True) as administrator:
+        administrator.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT count FROM erasures")) == 0
+    engine.dispose()
+
+
+def test_who_may_not_make_a_schema_uses_the_one_that_was_made(url: str):
+    upgraded(Schema(url, "keys"), "keys")
+    servant = f"servant_{uuid4().hex}"
+    with psycopg.connect(url, autocommit=True) as administrator:
+        administrator.execute(f'CREATE ROLE "{servant}" LOGIN')
+        administrator.execute(f'GRANT USAGE ON SCHEMA keys TO "{servant}"')
+        administrator.execute(f'GRANT SELECT ON ALL TABLES IN SCHEMA keys TO "{servant}"')
+    try:
+        engine = open_engine(Schema(make_url(url).set(username=servant).render_as_string(False), "keys"))
+        upgrade(engine, "keys")
+        with engine.connect() as connection:
+            assert connection.scalar(text("SELECT count FROM erasures")) == 0
+        engine.dispose()
+    finally:
+        with psycopg.connect(url, autocommit=True) as administrator:
+            administrator.execute(f'DROP OWNED BY "{servant}"')
+            administrator.execute(f'DROP ROLE "{servant}"')
+
+
+def test_who_makes_the_same_schema_at_the_same_time_has_it(url: str):
+    made: list[int | None] = []
+
+    def look() -> None:
+        engine = open_engine(Schema(url, "keys"))
+        with engine.connect() as connection:
+            made.append(connection.scalar(text("SELECT 1")))
+        engine.dispose()
+
+    with psycopg.connect(url) as other:
+        other.execute("CREATE SCHEMA keys")
+        looking = Thread(target=look, daemon=True)
+        looking.start()
+        looking.join(0.1)
+        assert made == []
+        other.commit()
+        looking.join(10)
+
+    assert made == [1]
