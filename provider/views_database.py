@@ -57,6 +57,9 @@ class ViewsDatabase(Protocol):
     def together(self, connection: Reading) -> AbstractContextManager[object]:
         """Let what is written in a `with` go to the database in one piece."""
 
+    def define(self, connection: Reading, statements: Sequence[str]) -> None:
+        """Run statements that define tables."""
+
     def give_room(self, connection: Reading, kilobytes: int) -> None:
         """Let a connection keep so much in memory, where that is its own business."""
 
@@ -100,6 +103,10 @@ class SqliteViews:
 
     def together(self, _: Reading) -> AbstractContextManager[object]:
         return nullcontext()
+
+    def define(self, connection: Reading, statements: Sequence[str]) -> None:
+        for statement in statements:
+            connection.driver.execute(statement)
 
     def give_room(self, connection: Reading, kilobytes: int) -> None:
         connection.driver.execute(f"PRAGMA cache_size=-{int(kilobytes)}")
@@ -170,6 +177,10 @@ class PostgresViews:
     def together(self, connection: Reading) -> AbstractContextManager[object]:
         pipeline: AbstractContextManager[object] = connection.driver.pipeline()
         return pipeline
+
+    def define(self, connection: Reading, statements: Sequence[str]) -> None:
+        if statements:
+            connection.driver.execute(";".join(statements))
 
     def give_room(self, connection: Reading, kilobytes: int) -> None:
         """The server has its own."""
