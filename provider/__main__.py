@@ -99,8 +99,9 @@ def explained(error: Exception) -> tuple[int, str]:
     from sqlalchemy.exc import SQLAlchemyError
 
     from domain.refusal import Refused
+    from provider.beforehand import Unusable
     from provider.commands.imports import PlanMoved
-    from provider.durable import JournalInUse
+    from provider.durable import JournalInUse, NewerTables
     from provider.keys import Damaged
     from provider.log import KeyReused, NotFound
     from provider.mapper import UnknownEvent
@@ -119,16 +120,21 @@ def explained(error: Exception) -> tuple[int, str]:
         return CONFLICT, sentence
     if isinstance(error, (Refused, NotFound, NotFounded, CannotMove)):
         return REFUSED, sentence
-    if isinstance(error, (Busy, Broken, Outdated, UnknownEvent, Damaged, JournalInUse, NothingInUse, MovedBadly)):
+    if isinstance(error, (Unusable, NewerTables, Broken, Outdated, UnknownEvent, Damaged, NothingInUse, MovedBadly)):
+        return UNAVAILABLE, sentence
+    if isinstance(error, (Busy, JournalInUse)):
         return UNAVAILABLE, sentence
     if isinstance(error, (SQLAlchemyError, PersistenceError, Timeout, sqlite3.Error, PostgresError)):
-        cause = getattr(error, "orig", None) or error.__cause__ or error
+        # What follows the first line is the statement, or advice for somebody else.
+        cause = str(getattr(error, "orig", None) or error.__cause__ or error).split("\n")[0].rstrip(".")
         if damaged(error):
             return UNAVAILABLE, (
                 f"A database is damaged: {cause}. Stop the server. If it is that of the views, `provider views "
                 "rebuild` makes it anew; otherwise restore the backup."
             )
         return UNAVAILABLE, f"The data can't be read or written just now: {cause}."
+    if isinstance(error, TimeoutError) and error.errno is None:
+        return UNAVAILABLE, f"{sentence}. Try again."
     if isinstance(error, OSError):
         return UNAVAILABLE, f"{error.filename or 'A file'} can't be used: {error.strerror or error}."
     return (

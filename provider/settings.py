@@ -82,10 +82,18 @@ def _base_url(text: str) -> str:
 def _database_url(text: str) -> str:
     advice = "give an address such as postgresql://user:password@host:5432/database"
     # What is wrong is not quoted: there is a password in it.
+    if text.count("@") > 1:
+        raise ValueError("has more than one @; write a sign such as @ : / ? # in a password as %40 %3A %2F %3F %23")
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
+
     try:
         url = urlsplit(text)
         sound = url.scheme in ("postgresql", "postgres") and url.path not in ("", "/") and url.port != 0
-    except ValueError:
+        # Where the password ends is told by the last @ here, and by the first sign that may follow it there.
+        sound = sound and "@" not in url.path + url.query and not url.fragment
+        conninfo_to_dict(text)
+    except (ValueError, ProgrammingError):
         sound = False
     if not sound or any(sign.isspace() or not sign.isprintable() for sign in text):
         raise ValueError(f"is no address of a PostgreSQL database; {advice}")

@@ -48,16 +48,25 @@ def environment(**given: object) -> dict[str, str]:
 
 
 def must_be_founded(known: Settings) -> None:
-    """Refuse a data directory that holds no institution, before a mistyped path is filled with databases.
+    """Refuse places that hold no institution, before a mistyped path or address is filled with tables.
 
-    :raises NotFounded: when it holds none.
+    :raises NotFounded: when they hold none.
+    :raises Unusable: when they can't be used as they are.
     """
     from provider.office import NotFounded
 
-    if known.database_url is None and not known.store("events").exists():
+    there = known.database_url is not None or known.store("events").exists()
+    if there:
+        from provider.beforehand import look
+
+        there = look(known)
+    if not there:
+        where, variable = (
+            (known.data, "PROVIDER_DATA") if known.database_url is None else ("the database", "PROVIDER_DATABASE_URL")
+        )
         raise NotFounded(
-            f"There is no institution in {known.data} yet. Run `provider init` first, "
-            "or say in PROVIDER_DATA where the data lie."
+            f"There is no institution in {where} yet. Run `provider init` first, "
+            f"or say in {variable} where the data lie."
         )
 
 
@@ -67,6 +76,10 @@ def opened(*, founded: bool = True) -> Iterator[Office]:
     known = settings()
     if founded:
         must_be_founded(known)
+    else:
+        from provider.beforehand import look
+
+        look(known)
     from provider.bootstrap import bootstrap
 
     office = bootstrap(known)

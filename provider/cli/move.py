@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
 from provider.cli import console
@@ -19,9 +21,12 @@ def command() -> None:
       PROVIDER_DATABASE_URL=postgresql://provider@db.example.org/provider provider move
     """
     settings = console.settings()
+    from provider.beforehand import look, reach
     from provider.bootstrap import PROJECTIONS
     from provider.move import move
 
+    look(replace(settings, database_url=None, keys_url=None))
+    reach(settings)
     with console.progress("Moving the events") as progress:
         moved = move(settings, PROJECTIONS, progress)
     click.echo(

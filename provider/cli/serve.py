@@ -47,14 +47,18 @@ def command(host: str | None, port: int | None, workers: int | None, threads: in
 
 def _open_once(**given: object) -> None:
     """Bring tables and views up to date before there are workers, so that what is wrong is said once and clearly."""
+    from provider.beforehand import look
     from provider.bootstrap import bootstrap
 
-    office = bootstrap(console.settings(**given))
+    settings = console.settings(**given)
+    look(settings)
+    office = bootstrap(settings)
     try:
         if not office.founded:
             called = sys.argv[0] if Path(sys.argv[0]).name == "provider" else "provider"
+            where = office.settings.data if office.settings.database_url is None else "the database"
             console.note(
-                f"There is no institution in {office.settings.data} yet, so nobody can sign in. Found one in another "
+                f"There is no institution in {where} yet, so nobody can sign in. Found one in another "
                 "terminal; the server need not start again:\n\n"
                 f'  {called} init --name "Agile Academy" --zone Europe/Zurich \\\n'
                 "    --given Ada --family Example --email ada@academy.example\n"

@@ -1,0 +1,249 @@
+"""What is looked at before a command opens anything: whether the places that the settings name can be used.
+
+Nothing is written for it, so that a mistyped address, a read-only disk or a log of somebody else is said in a sentence
+and left as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote
+from uuid import UUID
+
+from provider.durable import must_be_known
+from provider.schema import Schema
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from provider.settings import Settings
+
+DURABLE = ("vault", "keys", "desk")
+FOUNDING = "institution.founded"
+OF_AN_EVENT = {"originator_id", "originator_version", "topic", "state"}
+LOOKED_AT = 200
+"""How many values of the vault are looked at for their keys."""
+
+
+class Unusable(Exception):
+    """A place that the settings name can't be used as it is; the sentence says why, and what to do."""
+
+
+class Opened(Protocol):
+    """A store, open to be read."""
+
+    def columns(self, table: str) -> list[str]:
+        """Return the names of a table's columns; there are none where there is no such table."""
+
+    def tables(self) -> list[str]:
+        """Return the names of all its tables."""
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """Return what a statement finds that both databases understand."""
+
+
+def look(settings: Settings) -> bool:
+    """Say whether the places that the settings name hold an institution.
+
+    :raises Unusable: when one of them can't be reached or written, or holds what it should not, or lacks the keys.
+    :raises NewerTables: when one was written by a newer version of the program.
+    :raises UnknownEvent: when the last event was.
+    """
+    reach(settings)
+    for name in DURABLE:
+        with _opened(settings, name) as store:
+            if store is not None and store.columns("alembic_version"):
+                for (version,) in store.rows("SELECT version_num FROM alembic_version"):
+                    must_be_known(name, version)
+    with _opened(settings, "events") as log:
+        founded = log is not None and _is_ours(settings, log)
+    if founded:
+        _look_for_keys(settings)
+    return founded
+
+
+def reach(settings: Settings) -> None:
+    """Look whether files and servers are there and can be written.
+
+    :raises Unusable: when they can't.
+    """
+    for variable, url, names in (
+        ("PROVIDER_DATABASE_URL", settings.database_url, ("events", "vault", "desk", "views")),
+        ("PROVIDER_KEYS_URL", settings.keys_url, ("keys",)),
+    ):
+        if url is not None:
+            with _server(variable, url) as connection:
+                _must_take_writes(connection)
+        else:
+            for name in names:
+                _must_be_writable(settings.store(name))
+
+
+def _must_be_writable(file: Path) -> None:
+    found = file
+    while not found.exists() and found != found.parent:
+        found = found.parent
+    for each in {found, found.parent} if found == file else {found}:
+        if not os.access(each, os.W_OK):
+            raise Unusable(
+                f"{each} can't be written. Mount its disk for writing, or give it to the user who runs this, "
+                "or name another directory in PROVIDER_DATA and PROVIDER_KEYS_DIR."
+            )
+
+
+@contextmanager
+def _server(variable: str, url: str) -> Iterator[psycopg.Connection[Any]]:
+    import psycopg
+    from psycopg.conninfo import conninfo_to_dict
+
+    said = conninfo_to_dict(url)
+    at = f"{said.get('host') or 'this machine'}:{said.get('port') or 5432}"
+    patience = int(said.get("connect_timeout") or 10)
+    try:
+        connection = psycopg.connect(url, autocommit=True, connect_timeout=patience)
+    except psycopg.Error as error:
+        # Of all that it says, the last part of the first line says why; that never holds the password.
+        why = str(error).split("\n")[0].rpartition(" failed: ")[2].removeprefix("FATAL:").strip(" .")
+        raise Unusable(
+            f"The database “{said.get('dbname', '')}” at {at} can't be reached ({why}). "
+            f"Start the server, or mend the address in {variable}."
+        ) from error
+    with closing(connection):
+        yield connection
+
+
+def _must_take_writes(connection: psycopg.Connection[Any]) -> None:
+    name = connection.info.dbname
+    ((read_only, encoding, may_create, user),) = connection.execute(
+        "SELECT current_setting('transaction_read_only') = 'on', current_setting('server_encoding'), "
+        "has_database_privilege(current_database(), 'CREATE'), current_user"
+    ).fetchall()
+    if read_only:
+        raise Unusable(
+            f"The database “{name}” can only be read: its server is a replica, or was told so. "
+            "Name the server that takes writes."
+        )
+    if encoding != "UTF8":
+        raise Unusable(f"The database “{name}” is in {encoding}, which can't hold all names. Make one in UTF8.")
+    if not may_create:
+        raise Unusable(
+            f"The user “{user}” may not make schemas in the database “{name}”. "
+            f'Let its owner say: GRANT CREATE ON DATABASE "{name}" TO "{user}".'
+        )
+
+
+class _File:
+    def __init__(self, path: Path) -> None:
+        self._connection = sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, timeout=10)
+        self._connection.execute("PRAGMA query_only=ON")
+
+    def columns(self, table: str) -> list[str]:
+        return [column for _, column, *_ in self.rows(f"PRAGMA table_info({table})")]
+
+    def tables(self) -> list[str]:
+        return [
+            name
+            for (name,) in self.rows("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'")
+        ]
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        return self._connection.execute(statement).fetchall()
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class _InSchema:
+    def __init__(self, connection: psycopg.Connection[Any], schema: str) -> None:
+        self._connection = connection
+        self._schema = schema
+        connection.execute("SELECT set_config('search_path', %s, false)", (f'"{schema}"',))
+
+    def columns(self, table: str) -> list[str]:
+        found = self._connection.execute(
+            "SELECT column_name::text FROM information_schema.columns WHERE table_schema = %s AND table_name = %s",
+            (self._schema, table),
+        )
+        return [name for (name,) in found]
+
+    def tables(self) -> list[str]:
+        found = self._connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", (self._schema,))
+        return [name for (name,) in found]
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        return self._connection.execute(statement).fetchall()
+
+
+@contextmanager
+def _opened(settings: Settings, name: str) -> Iterator[Opened | None]:
+    """Give a store to be read, or None where there is no file of it."""
+    place = settings.place(name)
+    if isinstance(place, Schema):
+        with _server("PROVIDER_KEYS_URL" if name == "keys" else "PROVIDER_DATABASE_URL", place.url) as connection:
+            yield _InSchema(connection, place.name)
+    elif not place.exists():
+        yield None
+    else:
+        try:
+            with closing(_File(place)) as file:
+                yield file
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):
+                raise
+            raise Unusable(f"{place} is damaged, or no database ({error}). Stop the server, and restore it.") from error
+
+
+def _is_ours(settings: Settings, log: Opened) -> bool:
+    """Say whether there are events in a log, which must be ours."""
+    from provider.bootstrap import PROJECTIONS  # noqa: F401  (with the views come all events that there are)
+    from provider.mapper import EventMapper
+
+    if not OF_AN_EVENT.issubset(log.columns("stored_events")):
+        if tables := sorted(log.tables()):
+            raise _foreign(settings, f"the tables of another program, such as “{tables[0]}”")
+        return False
+    postgres = settings.database_url is not None
+    number, stream = ("notification_id", "originator_id::text") if postgres else ("rowid", "originator_id")
+    read = f"SELECT {stream}, originator_version, topic, state FROM stored_events ORDER BY {number} "
+    first, last = log.rows(f"{read} LIMIT 1"), log.rows(f"{read} DESC LIMIT 1")
+    if not first:
+        return False
+    if first[0][2] != FOUNDING:
+        raise _foreign(settings, f"events of another program: the first is “{first[0][2]}”")
+    EventMapper().read(*last[0])
+    return True
+
+
+def _foreign(settings: Settings, what: str) -> Unusable:
+    if settings.database_url is not None:
+        return Unusable(f"The schema “events” has {what}. Name a database of its own in PROVIDER_DATABASE_URL.")
+    return Unusable(f"{settings.store('events')} holds {what}. Name another directory in PROVIDER_DATA.")
+
+
+def _look_for_keys(settings: Settings) -> None:
+    with _opened(settings, "vault") as vault:
+        if vault is None or not vault.columns("private_values"):
+            return
+        wanted = {UUID(str(key)) for (key,) in vault.rows(f"SELECT key FROM private_values LIMIT {LOOKED_AT}")}
+    if not wanted:
+        return
+    with _opened(settings, "keys") as keys:
+        if keys is not None and keys.columns("keys"):
+            listed = ", ".join(f"'{key if settings.keys_url else key.hex}'" for key in wanted)
+            if keys.rows(f"SELECT 1 FROM keys WHERE id IN ({listed}) LIMIT 1"):
+                return
+            where = "other keys" if keys.rows("SELECT 1 FROM keys LIMIT 1") else "no keys"
+        else:
+            where = "no keys"
+    at, variable = (
+        ("the database", "PROVIDER_KEYS_URL") if settings.keys_url else (settings.keys_dir, "PROVIDER_KEYS_DIR")
+    )
+    raise Unusable(
+        f"The vault holds private values, but {at} holds {where} that open them. "
+        f"Say in {variable} where they are, or restore their newest backup."
+    )

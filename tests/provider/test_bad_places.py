@@ -1,0 +1,457 @@
+"""Settings that lead nowhere, or to what is not ours: one clear sentence, and nothing is written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+
+from provider import __main__
+from provider.office import Office
+from provider.settings import Settings
+from tests.postgres import Server, looked_up
+
+SECRET = "correct-horse"
+COMMANDS = [("views", "verify"), ("course", "list"), ("serve",)]
+STORES = ("events", "vault", "keys", "desk")
+
+each_command = pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+
+
+class Said(NamedTuple):
+    """What a command left behind."""
+
+    status: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Said]
+
+
+class Served(Exception):
+    """It would have served."""
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command with these settings: `run(("course", "list"), PROVIDER_DATA=…)`."""
+    for name in [name for name in os.environ if name.startswith("PROVIDER_")]:
+        monkeypatch.delenv(name)
+
+    def served(*_: Any) -> None:
+        raise Served
+
+    monkeypatch.setattr(os, "execve", served)
+
+    def call(command: tuple[str, ...], **environ: str | Path | None) -> Said:
+        for name, value in environ.items():
+            if value is not None:
+                monkeypatch.setenv(name, str(value))
+        if command == ("serve",):
+            command = ("serve", "--port", str(free_port()))
+        mask = os.umask(0o022)
+        capsys.readouterr()
+        try:
+            with pytest.raises(SystemExit) as left:
+                __main__.main(command)
+        finally:
+            os.umask(mask)
+        status = left.value.code
+        assert isinstance(status, int)
+        return Said(status, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def closed(office: Office) -> Settings:
+    """The settings of an institution that nobody has opened."""
+    office.close()
+    return office.settings
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
+def environ(settings: Settings, **more: str | Path) -> dict[str, str | Path | None]:
+    return {"PROVIDER_DATA": settings.data, "PROVIDER_DATABASE_URL": settings.database_url, **more}
+
+
+def is_one_sentence(said: Said, status: int, *words: str) -> None:
+    """Check that a command was refused with this status, in a line that says what is wrong and what to do."""
+    assert (said.status, said.out) == (status, ""), said
+    assert said.err.startswith("Error: ")
+    assert said.err.count("\n") == 1, said.err
+    assert said.err.endswith(".\n")
+    assert "mistake in the program" not in said.err
+    assert SECRET not in said.err
+    for word in words:
+        assert word in said.err
+
+
+def contents(settings: Settings) -> dict[str, Any]:
+    """Return all that an institution's durable stores hold."""
+    said: dict[str, Any] = {}
+    for store, tables in {
+        "events": ("stored_events", "idempotency"),
+        "vault": ("private_values", "alembic_version"),
+        "keys": ("keys", "erasures", "alembic_version"),
+        "desk": ("alembic_version",),
+    }.items():
+        place = settings.place(store)
+        if isinstance(place, Path) and not place.exists():
+            continue
+        for table in tables:
+            said[f"{store}.{table}"] = sorted(looked_up(settings, store, f"SELECT * FROM {table}"))
+    return said
+
+
+def with_password(url: str, user: str = "postgres") -> str:
+    """Return the address with a password in it, which the server does not ask for."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=f"{user}:{SECRET}@{parts.netloc.rpartition('@')[2]}"))
+
+
+# Addresses.
+
+
+@each_command
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"mysql://user:{SECRET}@localhost/provider",
+        f"postgresql://user:{SECRET}@localhost",
+        f"postgresql://user:{SECRET}@localhost:0/provider",
+        f"postgresql://user:{SECRET}@localhost:port/provider",
+        f"postgresql://user:{SECRET}@localhost/provider?colour=red",
+        f"postgresql://user:%zz{SECRET}@localhost/provider",
+        f"postgresql://user:at@{SECRET}@localhost/provider",
+        f"postgresql://user:12/{SECRET}@localhost/provider",
+        f"postgresql://user:12#{SECRET}@localhost/provider",
+        f"postgresql://user:12?{SECRET}@localhost/provider",
+        f"{SECRET}",
+    ],
+)
+@pytest.mark.parametrize("variable", ["PROVIDER_DATABASE_URL", "PROVIDER_KEYS_URL"])
+def test_what_is_no_address_of_a_database_is_wrong_usage(
+    run: Run, tmp_path: Path, command: tuple[str, ...], url: str, variable: str
+) -> None:
+    said = run(command, PROVIDER_DATA=tmp_path / "data", **{variable: url})
+
+    is_one_sentence(said, 2, variable)
+    assert not (tmp_path / "data").exists()
+
+
+@each_command
+@pytest.mark.parametrize("variable", ["PROVIDER_DATABASE_URL", "PROVIDER_KEYS_URL"])
+def test_a_server_that_does_not_answer_is_named_without_the_password(
+    run: Run, tmp_path: Path, command: tuple[str, ...], variable: str, sqlite_templates: Any
+) -> None:
+    shutil.copytree(sqlite_templates.founded, tmp_path / "data")
+    port = free_port()
+    said = run(command, PROVIDER_DATA=tmp_path / "data", **{variable: f"postgresql://u:{SECRET}@127.0.0.1:{port}/x"})
+
+    is_one_sentence(said, 4, variable, f"127.0.0.1:{port}", "Connection refused")
+
+
+@each_command
+def test_a_database_that_there_is_not_is_named(
+    run: Run, tmp_path: Path, postgres_server: Server, command: tuple[str, ...]
+) -> None:
+    url = with_password(postgres_server.at("nowhere"))
+    said = run(command, PROVIDER_DATA=tmp_path / "data", PROVIDER_DATABASE_URL=url)
+
+    is_one_sentence(said, 4, "PROVIDER_DATABASE_URL", "“nowhere”", "does not exist")
+    assert not (tmp_path / "data").exists()
+
+
+@each_command
+def test_a_user_that_there_is_not_is_told(
+    run: Run, tmp_path: Path, postgres_server: Server, command: tuple[str, ...]
+) -> None:
+    url = with_password(postgres_server.at("postgres"), "nobody-we-know")
+    said = run(command, PROVIDER_DATA=tmp_path / "data", PROVIDER_DATABASE_URL=url)
+
+    is_one_sentence(said, 4, "nobody-we-know", "PROVIDER_DATABASE_URL")
+
+
+@each_command
+def test_a_host_that_there_is_not_is_named(run: Run, tmp_path: Path, command: tuple[str, ...]) -> None:
+    url = f"postgresql://u:{SECRET}@nowhere.invalid/x"
+    said = run(command, PROVIDER_DATA=tmp_path / "data", PROVIDER_DATABASE_URL=url)
+
+    is_one_sentence(said, 4, "nowhere.invalid", "PROVIDER_DATABASE_URL")
+
+
+# Places in which nothing is, or cannot be.
+
+
+@each_command
+def test_an_empty_database_is_left_empty_by_who_only_looks(
+    run: Run, tmp_path: Path, postgres_server: Server, command: tuple[str, ...]
+) -> None:
+    url = postgres_server.at(postgres_server.make())
+    said = run(command, PROVIDER_DATA=tmp_path / "data", PROVIDER_DATABASE_URL=with_password(url))
+
+    if command == ("serve",):
+        assert "There is no institution in the database yet" in said.err
+        return
+    is_one_sentence(said, 1, "PROVIDER_DATABASE_URL", "provider init")
+    assert schemas(url) == []
+    assert not (tmp_path / "data").exists()
+
+
+def schemas(url: str) -> list[str]:
+    with psycopg.connect(url) as connection:
+        found = connection.execute(
+            "SELECT nspname FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema|public)'"
+        )
+        return sorted(name for (name,) in found)
+
+
+@each_command
+def test_a_data_directory_that_is_a_file_is_wrong_usage(run: Run, tmp_path: Path, command: tuple[str, ...]) -> None:
+    (tmp_path / "data").write_text("a file")
+    is_one_sentence(run(command, PROVIDER_DATA=tmp_path / "data"), 2, "PROVIDER_DATA", "not a directory")
+
+
+@pytest.mark.sqlite
+@each_command
+def test_a_disk_that_can_only_be_read_is_said_to_be_one(closed: Settings, command: tuple[str, ...]) -> None:
+    before = contents(closed)
+    said = on_a_read_only_disk(closed.data, command)
+
+    is_one_sentence(said, 4, "can't be written", str(closed.data))
+    assert contents(closed) == before
+
+
+def on_a_read_only_disk(data: Path, command: tuple[str, ...]) -> Said:
+    """Run a command where nothing can be written to the data: by a mount for root, by the modes of files otherwise."""
+    run = [sys.executable, "-m", "provider", *command]
+    if os.geteuid() == 0:
+        mount = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" || exit 77; exec "$@"'
+        run = ["unshare", "--mount", "sh", "-c", mount, str(data), *run]
+    else:
+        for each in (data, *data.rglob("*")):
+            each.chmod(0o500 if each.is_dir() else 0o400)
+    try:
+        done = subprocess.run(
+            run,
+            env={**os.environ, "PROVIDER_DATA": str(data), "PROVIDER_PORT": str(free_port())},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    except FileNotFoundError:
+        pytest.skip("there is no unshare here")
+    finally:
+        for each in (data, *data.rglob("*")):
+            each.chmod(0o700 if each.is_dir() else 0o600)
+    if done.returncode == 77:
+        pytest.skip("this machine lets nobody mount")
+    return Said(done.returncode, done.stdout, done.stderr)
+
+
+@each_command
+def test_a_server_that_can_only_be_read_is_said_to_be_one(
+    run: Run, tmp_path: Path, postgres_server: Server, command: tuple[str, ...]
+) -> None:
+    url = postgres_server.at(name := postgres_server.make())
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')  # type: ignore[call-overload]
+    said = run(command, PROVIDER_DATA=tmp_path / "data", PROVIDER_DATABASE_URL=with_password(url))
+
+    is_one_sentence(said, 4, "can only be read")
+    assert schemas(url) == []
+
+
+@each_command
+def test_a_user_who_may_make_nothing_is_told_what_to_ask_for(
+    run: Run, tmp_path: Path, postgres_server: Server, command: tuple[str, ...]
+) -> None:
+    url = postgres_server.at(name := postgres_server.make())
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f'CREATE USER "u_{name}"')  # type: ignore[call-overload]
+    try:
+        said = run(command, PROVIDER_DATA=tmp_path / "data", PROVIDER_DATABASE_URL=with_password(url, f"u_{name}"))
+    finally:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f'DROP USER "u_{name}"')  # type: ignore[call-overload]
+
+    is_one_sentence(said, 4, "GRANT CREATE ON DATABASE")
+
+
+@each_command
+def test_a_database_in_another_encoding_is_refused(
+    run: Run, tmp_path: Path, postgres_server: Server, command: tuple[str, ...]
+) -> None:
+    url = postgres_server.at(name := f"test_latin_{os.getpid()}_{command[0]}")
+    with psycopg.connect(postgres_server.url, autocommit=True) as connection:
+        connection.execute(  # type: ignore[call-overload]
+            f"CREATE DATABASE \"{name}\" TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'"
+        )
+    try:
+        is_one_sentence(run(command, PROVIDER_DATA=tmp_path / "data", PROVIDER_DATABASE_URL=url), 4, "UTF8")
+    finally:
+        postgres_server.drop(name)
+
+
+# What is there is not ours, or newer than we are.
+
+
+@each_command
+@pytest.mark.parametrize("store", ["vault", "keys", "desk"])
+def test_a_durable_table_that_is_newer_than_the_program_is_left_to_a_newer_one(
+    run: Run, closed: Settings, command: tuple[str, ...], store: str
+) -> None:
+    looked_up(closed, store, "UPDATE alembic_version SET version_num = 'v9999_to_come'")
+    before = contents(closed)
+
+    is_one_sentence(run(command, **environ(closed)), 4, store, "v9999_to_come", "newer version")
+    assert contents(closed) == before
+
+
+@pytest.mark.parametrize("store", ["vault", "keys", "desk"])
+def test_who_opens_a_newer_durable_table_without_the_command_line_is_refused_too(closed: Settings, store: str) -> None:
+    from provider.bootstrap import bootstrap
+    from provider.durable import NewerTables
+
+    looked_up(closed, store, "UPDATE alembic_version SET version_num = 'v9999_to_come'")
+
+    with pytest.raises(NewerTables, match="v9999_to_come"):
+        bootstrap(closed)
+
+
+@each_command
+def test_an_event_that_is_still_to_come_is_left_to_a_newer_program(
+    run: Run, closed: Settings, command: tuple[str, ...]
+) -> None:
+    number = "notification_id" if closed.database_url else "rowid"
+    last = f"(SELECT max({number}) FROM stored_events)"
+    looked_up(closed, "events", f"UPDATE stored_events SET topic = 'invoice.sent' WHERE {number} = {last}")
+    before = contents(closed)
+
+    is_one_sentence(run(command, **environ(closed)), 4, "“invoice.sent”")
+    assert contents(closed) == before
+
+
+@each_command
+def test_a_log_of_another_program_is_refused_by_its_first_event(
+    run: Run, closed: Settings, command: tuple[str, ...]
+) -> None:
+    looked_up(closed, "events", "UPDATE stored_events SET topic = 'bankaccounts.domainmodel:BankAccount.Opened'")
+    before = contents(closed)
+
+    is_one_sentence(run(command, **environ(closed)), 4, "another program", "bankaccounts")
+    assert contents(closed) == before
+
+
+@each_command
+def test_tables_of_another_program_are_left_alone(run: Run, closed: Settings, command: tuple[str, ...]) -> None:
+    for table in ("stored_events", "idempotency"):
+        looked_up(closed, "events", f"DROP TABLE {table}")
+    looked_up(closed, "events", "CREATE TABLE wp_posts (id integer)")
+    named = "PROVIDER_DATABASE_URL" if closed.database_url else "PROVIDER_DATA"
+
+    is_one_sentence(run(command, **environ(closed)), 4, "wp_posts", named)
+    with pytest.raises((sqlite3.Error, psycopg.Error)):
+        looked_up(closed, "events", "SELECT * FROM stored_events")
+
+
+@pytest.mark.sqlite
+@each_command
+@pytest.mark.parametrize("store", STORES)
+def test_a_file_that_is_no_database_is_named(run: Run, closed: Settings, command: tuple[str, ...], store: str) -> None:
+    file = closed.store(store)
+    for each in (file, Path(f"{file}-wal"), Path(f"{file}-shm")):
+        each.unlink(missing_ok=True)
+    file.write_bytes(b"a letter to somebody, and no database at all" * 100)
+
+    is_one_sentence(run(command, **environ(closed)), 4, str(file))
+    assert file.read_bytes().startswith(b"a letter")
+
+
+@each_command
+def test_an_older_form_of_the_views_is_made_anew(run: Run, closed: Settings, command: tuple[str, ...]) -> None:
+    looked_up(closed, "views", "UPDATE places SET version = 0 WHERE name = 'courses'")
+    before = contents(closed)
+
+    if command == ("serve",):
+        assert "mistake in the program (Served" in run(command, **environ(closed)).err
+    else:
+        assert run(command, **environ(closed)).status == 0
+    assert contents(closed) == before
+    assert looked_up(closed, "views", "SELECT version FROM places WHERE name = 'courses'") != [(0,)]
+
+
+# Keys.
+
+
+@each_command
+def test_a_vault_without_its_keys_is_not_opened_with_new_ones(
+    run: Run, closed: Settings, command: tuple[str, ...], tmp_path: Path
+) -> None:
+    if closed.database_url is None:
+        before = contents(closed)
+    said = run(command, **environ(closed, PROVIDER_KEYS_DIR=tmp_path / "elsewhere"))
+
+    is_one_sentence(said, 4, "PROVIDER_KEYS_DIR", "no keys", str(tmp_path / "elsewhere"))
+    assert not (tmp_path / "elsewhere").exists()
+    if closed.database_url is None:
+        assert contents(closed) == before
+
+
+@each_command
+def test_keys_of_another_institution_are_none_of_ours(
+    run: Run, closed: Settings, command: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    other = tmp_path / "elsewhere" / "keys.sqlite"
+    with closing(sqlite3.connect(closed.store("keys"))) as here, closing(sqlite3.connect(other)) as there:
+        here.backup(there)
+        there.execute("UPDATE keys SET id = lower(hex(randomblob(16)))")
+        there.commit()
+    said = run(command, **environ(closed, PROVIDER_KEYS_DIR=tmp_path / "elsewhere"))
+
+    is_one_sentence(said, 4, "PROVIDER_KEYS_DIR", "other keys")
+
+
+@each_command
+def test_keys_that_should_be_in_a_database_and_are_not_are_missed(
+    run: Run, closed: Settings, command: tuple[str, ...], postgres_server: Server
+) -> None:
+    url = postgres_server.at(postgres_server.make())
+    said = run(command, **environ(closed, PROVIDER_KEYS_URL=with_password(url)))
+
+    is_one_sentence(said, 4, "PROVIDER_KEYS_URL", "no keys")
+    assert schemas(url) == []
+
+
+def test_moving_to_a_place_that_can_not_be_reached_writes_nothing(
+    run: Run, tmp_path: Path, sqlite_templates: Any
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(sqlite_templates.founded, data)
+    before = contents(Settings.read({"PROVIDER_DATA": str(data)}))
+    url = f"postgresql://u:{SECRET}@127.0.0.1:{free_port()}/x"
+    said = run(("move",), PROVIDER_DATA=data, PROVIDER_DATABASE_URL=url)
+
+    is_one_sentence(said, 4, "PROVIDER_DATABASE_URL")
+    assert contents(Settings.read({"PROVIDER_DATA": str(data)})) == before
