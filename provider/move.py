@@ -51,7 +51,7 @@ def move(settings: Settings, projections: Sequence[Projection], progress: Progre
     anything meanwhile; whoever serves the files must be stopped before, or goes on with them afterwards. What is in the
     files stays as it is.
 
-    :raises CannotMove: when there is no institution in the files, or one in the database already.
+    :raises CannotMove: when there is no institution in the files, or one in the database already, or keys of others.
     :raises MovedBadly: when the views there differ from those here.
     """
     if settings.database_url is None:
@@ -65,6 +65,8 @@ def move(settings: Settings, projections: Sequence[Projection], progress: Progre
             raise CannotMove(f"There is no institution in {here.data}. Name its directory in PROVIDER_DATA.")
         if target.position():
             raise CannotMove("There is an institution in that database already. Give it a database of its own.")
+        if settings.keys_url is not None:
+            _must_keep_no_others(here, settings)
         with cast(SqliteRecorder, source.recorder).alone():
             values = _durable(here, settings, "vault", VAULT_TABLES)
             keys = _durable(here, settings, "keys", KEYS_TABLES) if settings.keys_url is not None else 0
@@ -75,6 +77,23 @@ def move(settings: Settings, projections: Sequence[Projection], progress: Progre
         source.close()
         target.close()
     return Moved(events, values, keys, rows)
+
+
+def _must_keep_no_others(here: Settings, there: Settings) -> None:
+    """Refuse a database of keys with any that are not here: to replace them would erase what others sealed."""
+    source, target = open_engine(here.place("keys")), open_engine(there.place("keys"))
+    table = KEYS_TABLES.tables["keys"]
+    try:
+        upgrade(source, "keys")
+        upgrade(target, "keys")
+        with source.connect() as ours, target.connect() as theirs:
+            if set(theirs.scalars(select(table.c.id))) - set(ours.scalars(select(table.c.id))):
+                raise CannotMove(
+                    "There are keys of others in the database for the keys. Give it a database of its own."
+                )
+    finally:
+        source.dispose()
+        target.dispose()
 
 
 def _durable(here: Settings, there: Settings, store: str, tables: MetaData) -> int:
