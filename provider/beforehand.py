@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -78,7 +78,7 @@ def reach(settings: Settings) -> None:
     ):
         if url is not None:
             with _server(variable, url) as connection:
-                _must_take_writes(connection)
+                _must_take_writes(connection, names)
         else:
             for name in names:
                 _must_be_writable(settings.store(name))
@@ -117,11 +117,13 @@ def _server(variable: str, url: str) -> Iterator[psycopg.Connection[Any]]:
         yield connection
 
 
-def _must_take_writes(connection: psycopg.Connection[Any]) -> None:
+def _must_take_writes(connection: psycopg.Connection[Any], schemas: Sequence[str]) -> None:
     name = connection.info.dbname
     ((read_only, encoding, may_create, user),) = connection.execute(
         "SELECT current_setting('transaction_read_only') = 'on', current_setting('server_encoding'), "
-        "has_database_privilege(current_database(), 'CREATE'), current_user"
+        "has_database_privilege(current_database(), 'CREATE') OR NOT EXISTS "
+        "(SELECT name FROM unnest(%s::text[]) AS name EXCEPT SELECT nspname::text FROM pg_namespace), current_user",
+        (list(schemas),),
     ).fetchall()
     if read_only:
         raise Unusable(

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
@@ -18,6 +19,7 @@ import psycopg
 import pytest
 
 from provider import __main__
+from provider.beforehand import look
 from provider.office import Office
 from provider.settings import Settings
 from tests.postgres import Server, looked_up
@@ -296,6 +298,21 @@ def test_a_user_who_may_make_nothing_is_told_what_to_ask_for(
             connection.execute(f'DROP USER "u_{name}"')  # type: ignore[call-overload]
 
     is_one_sentence(said, 4, "GRANT CREATE ON DATABASE")
+
+
+def test_who_may_only_use_what_is_there_may_do_so(closed: Settings, postgres_server: Server) -> None:
+    if closed.database_url is None:
+        pytest.skip("files have no users")
+    name = urlsplit(closed.database_url).path[1:]
+    with psycopg.connect(closed.database_url, autocommit=True) as connection:
+        connection.execute(f'CREATE USER "u_{name}"')  # type: ignore[call-overload]
+        for schema in ("events", "vault", "desk"):
+            connection.execute(f'GRANT USAGE ON SCHEMA {schema} TO "u_{name}"')  # type: ignore[call-overload]
+            connection.execute(f'GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO "u_{name}"')  # type: ignore[call-overload]
+        try:
+            assert look(replace(closed, database_url=with_password(closed.database_url, f"u_{name}")))
+        finally:
+            connection.execute(f'DROP OWNED BY "u_{name}"; DROP USER "u_{name}"')  # type: ignore[call-overload]
 
 
 @each_command
