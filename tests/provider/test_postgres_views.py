@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from multiprocessing import get_context
 from threading import Event, Thread
 
@@ -216,6 +217,40 @@ def test_an_open_reading_does_not_hold_up_who_catches_up(log: EventLog, views: V
         assert counts(read) == []
     with other.reading() as read:
         assert counts(read) == [0]
+
+
+@pytest.mark.xfail(strict=True, reason="Views.catch_up waits for a swap that waits for the reading of its own thread")
+def test_who_catches_up_in_the_middle_of_a_reading_and_a_swap_do_not_wait_for_each_other(
+    log: EventLog, views: Views, other: Views, url: str
+):
+    made(log)
+    views.catch_up()
+    began, waited, done = Event(), Event(), Event()
+
+    def read_and_catch_up() -> None:
+        with suppress(psycopg.Error):
+            other.lend()
+            began.set()
+            waited.wait(SOON)
+            other.catch_up()
+            done.set()
+
+    def rebuild() -> None:
+        with suppress(psycopg.Error):
+            views.rebuild()
+
+    reader = in_a_thread(read_and_catch_up)
+    assert began.wait(SOON)
+    swap = in_a_thread(rebuild)
+    assert waits_for_a_lock(url)
+    waited.set()
+    caught_up = done.wait(1)
+    if not caught_up:
+        cut_all_others(url)
+    reader.join(SOON)
+    swap.join(SOON)
+
+    assert caught_up
 
 
 def followed(url: str, upto: int) -> int:
