@@ -501,7 +501,10 @@ def _reached(after: int | None) -> int:
     here = office()
     end = here.log.position()
     if after is not None and after > end:
-        raise BadRequest(f"`after` names position {after}, but the log ends at {end}.", field="after")
+        # Somebody who drew an earlier position may be about to commit, and what lies beyond does not count until then.
+        if after > here.log.entries.last():
+            raise BadRequest(f"`after` names position {after}, but the log ends at {end}.", field="after")
+        end = after
     position = here.views.position(reading())
     if position < end:
         read_no_more()

@@ -64,8 +64,13 @@ class Reading:
         """Begin anew: what is read from now on stands in the newest state."""
         if self.begun:
             self.end()
-        self.driver.execute(self._opening)
         self.begun = True
+        try:
+            self.driver.execute(self._opening)
+        except BaseException:
+            # It may have begun all the same, and failed then.
+            self.end()
+            raise
 
     def end(self) -> None:
         """Let go of the state that was read; nothing is written."""

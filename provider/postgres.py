@@ -158,6 +158,10 @@ class PostgresRecorder(PostgresApplicationRecorder):
                 cursor.execute(self._tell)
         return positions
 
+    def last(self) -> int:
+        ((last,),) = self._read(self._last, ())
+        return int(last)
+
     def since(self, stream: UUID, version: int) -> list[tuple[str, int, str, bytes]]:
         found: list[tuple[str, int, str, bytes]] = self._read(self._since, (stream, version))
         return found
@@ -185,8 +189,7 @@ class PostgresRecorder(PostgresApplicationRecorder):
 
         :raises TimeoutError: when it takes longer than anybody is patient for.
         """
-        ((last,),) = self._read(self._last, ())
-        end: int = min(upto, last)
+        end = min(upto, self.last())
         until = monotonic() + WAIT
         while self._read(self._horizon, ())[0][0] < end:
             if monotonic() > until:

@@ -26,6 +26,9 @@ class Recorder(Protocol):
     def max_notification_id(self) -> int | None:
         """Return the greatest position up to which everything is known: nothing will be recorded before it."""
 
+    def last(self) -> int:
+        """Return the position of the last event, 0 when there is none; others may yet come before it."""
+
     def since(self, stream: UUID, version: int) -> list[tuple[str, int, str, bytes]]:
         """Return the events of a stream after a version: stream, version, topic and state of each."""
 

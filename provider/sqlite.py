@@ -120,6 +120,9 @@ class SqliteRecorder(SQLiteApplicationRecorder):
         last: int = self._read(self.select_max_notification_id_statement, ())[0][0]
         return last
 
+    def last(self) -> int:
+        return self.max_notification_id() or 0
+
     def since(self, stream: UUID, version: int) -> list[tuple[str, int, str, bytes]]:
         """Return the events of a stream after a version: stream, version, topic and state of each."""
         return self._read(

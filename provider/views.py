@@ -12,6 +12,7 @@ from importlib import import_module
 from multiprocessing import get_context
 from os import cpu_count
 from secrets import token_hex
+from time import sleep
 from typing import Any, TypeVar
 from zlib import crc32
 
@@ -39,6 +40,7 @@ from provider.views_database import FILLING, SERVING, database_of
 LOGGER = logging.getLogger(__name__)
 PAGE = 1_000
 REBUILD_PAGE = 10_000
+A_MOMENT = 0.05
 WORTH_TWO = 50_000
 """Events from which on a rebuild is worth a second process, which takes a second to begin."""
 
@@ -204,6 +206,10 @@ class Views:
         """
         if to is not None and self._seen >= to:
             return self._seen
+        mine: Reading | None = self._local.__dict__.get(self._database.to_read)
+        if mine is not None and mine.begun:
+            # A swap waits for it, and whoever writes then waits for the swap; nor would it see what is written now.
+            mine.end()
         # Who starts an office may wait for long; a request may not.
         with self._turn if to is None else self._turn.soon():
             # Whoever had the turn before may have worked for this one too.
@@ -220,8 +226,11 @@ class Views:
                 self._seen = place
                 return False
             page = self.log.entries.page(place, PAGE)
+            if not page and to is not None:
+                # Somebody drew an earlier position and is about to commit, whom this waits for.
+                page = self.log.entries.page(place, PAGE, to)
             if not page:
-                if place > (end := self.log.position()):
+                if place > (end := self.log.entries.last()):
                     raise Broken(
                         f"The views stand at position {place}, but the log ends at {end}. The log was replaced by an "
                         "older copy. Restore the newest one, or run `provider views rebuild` if this one is right."
@@ -234,7 +243,7 @@ class Views:
                 fold.flush()
                 self._move(connection, page[-1][0])
         self._seen = page[-1][0]
-        return len(page) == PAGE
+        return len(page) == PAGE or (to is not None and self._seen < to)
 
     @cached_property
     def _handlers(self) -> Handlers:
@@ -268,26 +277,34 @@ class Views:
                 self._drop(connection, projection, BESIDE)
                 self._create(connection, projection, BESIDE)
         place = self._make(chosen, progress)
+        while not self._swap_in(chosen, place):
+            # Somebody reads for long, and may be waiting for the right to write.
+            sleep(A_MOMENT)
+        return self._seen
+
+    def _swap_in(self, chosen: Sequence[Projection], place: int) -> bool:
+        """Bring the tables beside the live ones to the same position and swap them in; say whether nobody read on."""
         with self._turn, self._writing() as connection:
             # Its sum is that of the views before.
             row = _PLACE.first(connection, name=ALL)
             live = int(row[0]) if row else 0
-            if live > (end := self.log.position()):
+            if live > (end := self.log.entries.last()):
                 if len(chosen) < len(self.projections):
                     raise Broken("The log was replaced by an older copy; only all views together can be rebuilt.")
                 live = end
             self._follow_on(connection, chosen, place, upto=max(live, place))
             if place > live:
                 self._bring_others(connection, chosen, live, place)
-            for statement in self._database.to_swap:
-                connection.driver.execute(statement)
+            if not self._database.keep_out(connection):
+                connection.end()
+                return False
             for projection in chosen:
                 self._swap(connection, projection)
                 self._say_version(connection, projection)
             self._say_sum(connection)
             self._move(connection, max(live, place))
             self._seen = max(live, place)
-        return self._seen
+        return True
 
     def _bring_others(self, connection: Writing, chosen: Sequence[Projection], after: int, upto: int) -> None:
         """Bring the views that were not rebuilt to where the rebuilt ones are."""

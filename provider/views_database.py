@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.pool import QueuePool
 
 from projections.projection import Reading
-from provider.durable import make_private
+from provider.durable import look_into, make_private
 from provider.locks import AdvisoryLock, Turn
 from provider.schema import Place, Schema, lock_number
 
@@ -40,7 +40,7 @@ class Brief(Held, Protocol):
 
 
 class ViewsDatabase(Protocol):
-    """`to_read` and `to_write` begin a transaction, `to_move` moves the place, `to_swap` comes before a swap."""
+    """`to_read` and `to_write` begin a transaction, `to_move` moves the place."""
 
     @property
     def to_read(self) -> str: ...
@@ -48,14 +48,15 @@ class ViewsDatabase(Protocol):
     def to_write(self) -> str: ...
     @property
     def to_move(self) -> str: ...
-    @property
-    def to_swap(self) -> Sequence[str]: ...
 
     def engine(self) -> Engine:
         """Return an engine whose transactions are left to us."""
 
     def together(self, connection: Reading) -> AbstractContextManager[object]:
         """Let what is written in a `with` go to the database in one piece."""
+
+    def keep_out(self, connection: Reading) -> bool:
+        """Keep all readers out until the end of the transaction, and say whether that could be had soon."""
 
     def define(self, connection: Reading, statements: Sequence[str]) -> None:
         """Run statements that define tables."""
@@ -78,7 +79,6 @@ class SqliteViews:
     to_read = "BEGIN"
     to_write = "BEGIN IMMEDIATE"
     to_move = "UPDATE places SET position = ? WHERE name = ?"
-    to_swap = ()
 
     def engine(self) -> Engine:
         make_private(self.path)
@@ -103,6 +103,10 @@ class SqliteViews:
 
     def together(self, _: Reading) -> AbstractContextManager[object]:
         return nullcontext()
+
+    def keep_out(self, _: Reading) -> bool:
+        # Readers go on with the state that they have.
+        return True
 
     def define(self, connection: Reading, statements: Sequence[str]) -> None:
         for statement in statements:
@@ -153,7 +157,6 @@ class PostgresViews:
     to_read = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE places IN ACCESS SHARE MODE"
     to_write = f"BEGIN; SET LOCAL synchronous_commit = off; SELECT pg_advisory_xact_lock({WRITER})"
     to_move = "UPDATE places SET position = %s WHERE name = %s"
-    to_swap = ("LOCK TABLE places IN ACCESS EXCLUSIVE MODE",)
 
     def engine(self) -> Engine:
         engine = create_engine(
@@ -169,14 +172,26 @@ class PostgresViews:
         @event.listens_for(engine, "connect")
         def set_up(connection: Any, _: Any) -> None:
             connection.autocommit = True
-            connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{self.place.name}"')
-            connection.execute(f'SET search_path TO "{self.place.name}"')
+            look_into(connection, self.place.name)
 
         return engine
 
     def together(self, connection: Reading) -> AbstractContextManager[object]:
         pipeline: AbstractContextManager[object] = connection.driver.pipeline()
         return pipeline
+
+    def keep_out(self, connection: Reading) -> bool:
+        from psycopg.errors import LockNotAvailable
+
+        try:
+            # Not for long: whoever reads may be waiting for the lock that this transaction holds.
+            connection.driver.execute(
+                "SET LOCAL lock_timeout = '300ms'; LOCK TABLE places IN ACCESS EXCLUSIVE MODE; "
+                "SET LOCAL lock_timeout = 0"
+            )
+        except LockNotAvailable:
+            return False
+        return True
 
     def define(self, connection: Reading, statements: Sequence[str]) -> None:
         if statements:

@@ -91,7 +91,8 @@ class Work:
     @property
     def read(self) -> Reading:
         """A connection to the views, for what is read without a lock."""
-        if self._reading is None:
+        if self._reading is None or not self._reading.begun:
+            # To catch up ends it.
             self._reading = self.office.views.lend()
         return self._reading
 

@@ -219,7 +219,6 @@ def test_an_open_reading_does_not_hold_up_who_catches_up(log: EventLog, views: V
         assert counts(read) == [0]
 
 
-@pytest.mark.xfail(strict=True, reason="Views.catch_up waits for a swap that waits for the reading of its own thread")
 def test_who_catches_up_in_the_middle_of_a_reading_and_a_swap_do_not_wait_for_each_other(
     log: EventLog, views: Views, other: Views, url: str
 ):
@@ -346,7 +345,6 @@ def test_a_page_whose_connection_is_cut_is_applied_again_as_a_whole(log: EventLo
     assert views.verify() == []
 
 
-@pytest.mark.xfail(strict=True, reason="Reading.begin leaves a transaction that failed open")
 def test_a_loan_that_was_cancelled_spoils_none_after_it(log: EventLog, views: Views, other: Views, url: str):
     made(log)
     views.catch_up()
@@ -378,7 +376,6 @@ def test_a_loan_that_was_cancelled_spoils_none_after_it(log: EventLog, views: Vi
     assert told == ["cancelled", "[0]"]
 
 
-@pytest.mark.xfail(strict=True, reason="Views takes a horizon that was set back for the end of the log")
 def test_views_that_are_ahead_of_a_writer_who_fell_asleep_are_no_alarm(log: EventLog, views: Views, url: str):
     for _ in range(3):
         made(log)
@@ -391,7 +388,6 @@ def test_views_that_are_ahead_of_a_writer_who_fell_asleep_are_no_alarm(log: Even
         assert views.catch_up(to=3) == 3
 
 
-@pytest.mark.xfail(strict=True, reason="Views.catch_up does not wait for those who drew earlier")
 def test_whoever_recorded_finds_it_in_the_views_though_another_is_late(log: EventLog, views: Views, url: str):
     made(log)
     with psycopg.connect(url) as late:
