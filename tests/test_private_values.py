@@ -6,7 +6,6 @@ import dataclasses
 import json
 import logging
 import pkgutil
-import sqlite3
 import types
 import typing
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 
 import domain
@@ -34,6 +34,7 @@ from provider.work import Act
 from tests.academy import half_days
 from tests.conftest import Caller, Clock, app_of
 from tests.graduates import Graduates
+from tests.postgres import looked_up
 
 LEARNERS = [
     ("Wilhelmina", "Quackenbush", "wilhelmina.quackenbush@privacy.example"),
@@ -204,7 +205,17 @@ def stored(office: Office) -> dict[Path, bytes]:
     """Return what lies in all files of the office; it is closed, for a reader would disturb its locks."""
     office.close()
     places = {office.settings.data, office.settings.keys_dir}
-    return {file: file.read_bytes() for place in places for file in place.rglob("*") if file.is_file()}
+    found = {file: file.read_bytes() for place in places for file in place.rglob("*") if file.is_file()}
+    if (url := office.settings.database_url) is not None:
+        with psycopg.connect(url) as connection:
+            tables = connection.execute(
+                "SELECT table_schema, table_name FROM information_schema.tables "
+                "WHERE table_type = 'BASE TABLE' AND table_schema NOT IN ('pg_catalog', 'information_schema')"
+            ).fetchall()
+            for schema, table in tables:
+                with connection.cursor().copy(f'COPY "{schema}"."{table}" TO STDOUT (FORMAT binary)') as rows:
+                    found[Path("postgresql", schema, table)] = b"".join(map(bytes, rows))
+    return found
 
 
 def test_no_private_value_lies_in_any_file(busy: Busy, settings: Settings, tmp_path: Path) -> None:
@@ -219,7 +230,15 @@ def test_no_private_value_lies_in_any_file(busy: Busy, settings: Settings, tmp_p
     assert {*OTHERS[:12]} - {OTHERS[9]} <= held
     # ... and in no file as it is.
     files = stored(busy.office)
-    assert {file.name for file in files} >= {f"{name}.sqlite" for name in ("events", "views", "vault", "keys", "desk")}
+    stores = ("events", "views", "vault", "desk") if settings.database_url is None else ()
+    assert {file.name for file in files} >= {f"{name}.sqlite" for name in ("keys", *stores)}
+    if settings.database_url is not None:
+        assert {file.parts[1] for file in files if file.parts[0] == "postgresql"} == {
+            "events",
+            "views",
+            "vault",
+            "desk",
+        }
     assert {str(file): found for file, content in files.items() if (found := found_in(content))} == {}
     # Were one of them in clear, this test would see it.
     beside = tmp_path / "data" / "stray"
@@ -258,14 +277,13 @@ def test_no_private_value_is_logged_nor_a_token(busy: Busy, records: pytest.LogC
     assert busy.token not in logged
 
 
-def test_an_unforeseen_error_is_told_without_what_was_sent(
+def test_a_store_that_fails_is_told_without_what_was_sent(
     busy: Busy, records: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     # The vault is gone in the middle of the day.
-    with sqlite3.connect(busy.office.settings.store("vault")) as vault:
-        vault.execute("ALTER TABLE private_values RENAME TO elsewhere")
+    looked_up(busy.office.settings, "vault", "ALTER TABLE private_values RENAME TO elsewhere")
     answer = busy.caller.post("/v1/people", {"given": OTHERS[13], "family": "Quackenbush", "email": LEARNERS[0][2]})
-    assert (answer.status_code, answer.mimetype) == (500, "application/problem+json")
+    assert (answer.status_code, answer.mimetype) == (503, "application/problem+json")
     assert found_in(answer.get_data()) == []
     lines = JsonLines()
     logged = [lines.format(record) for record in records.records]
