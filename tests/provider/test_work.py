@@ -98,7 +98,8 @@ def rival(office: Office, thing: UUID, times: int = 1) -> Between:
 
 def steps(office: Office) -> list[int]:
     """Return what the log holds of things that went."""
-    gone = looked_up(office.settings, "events", "SELECT state FROM stored_events WHERE topic LIKE '%gone' ORDER BY originator_version")
+    asked = "SELECT state FROM stored_events WHERE topic LIKE '%gone' ORDER BY originator_version"
+    gone = looked_up(office.settings, "events", asked)
     return [orjson.loads(bytes(state))["step"] for (state,) in gone]
 
 
