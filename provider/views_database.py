@@ -18,7 +18,7 @@ from provider.durable import look_into, make_private
 from provider.locks import AdvisoryLock, Turn
 from provider.schema import Place, Schema, lock_number
 
-SERVING, FILLING = 6_000, 64_000
+SERVING, FILLING = 3_000, 64_000
 """Kilobytes of pages that a connection keeps in memory; each thread of a server has two."""
 
 JOURNAL = 64 * 1024 * 1024
