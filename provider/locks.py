@@ -82,7 +82,7 @@ class AdvisoryLocks:
         """Wait for the lock and hold it, in a `with`. A thread never holds two at once."""
         lock: AdvisoryLock | None = getattr(self._local, "lock", None)
         if lock is None:
-            lock = self._local.lock = AdvisoryLock(self._url)
+            lock = self._local.lock = AdvisoryLock(self._url, patience=PATIENCE)
             self._made.append(lock)
         lock.number = lock_number(name)
         return lock
@@ -94,11 +94,12 @@ class AdvisoryLocks:
 
 
 class AdvisoryLock:
-    """A lock by its number, held in a `with` on a connection of its own."""
+    """A lock by its number, held in a `with` on a connection of its own; who waits longer than `patience` gives up."""
 
-    def __init__(self, url: str, number: int = 0) -> None:
+    def __init__(self, url: str, number: int = 0, *, patience: float = 0.0) -> None:
         self._url = url
         self.number = number
+        self._patience = patience
         self._connection: psycopg.Connection[Any] | None = None
         # To the server, all threads of one connection are the same holder.
         self._threads = threading.Lock()
@@ -115,11 +116,16 @@ class AdvisoryLock:
         import psycopg
 
         if self._connection is not None:
-            with suppress(psycopg.OperationalError):
+            try:
                 self._connection.execute("SELECT pg_advisory_lock(%s)", (self.number,))
+            except psycopg.OperationalError:
+                if not self._connection.closed:
+                    raise
+            else:
                 return
         # The first time, or the server was restarted.
         self._connection = psycopg.connect(self._url, autocommit=True)
+        self._connection.execute("SELECT set_config('lock_timeout', %s, false)", (f"{self._patience:g}s",))
         self._connection.execute("SELECT pg_advisory_lock(%s)", (self.number,))
 
     def __exit__(self, *_: object) -> None:

@@ -27,6 +27,9 @@ from provider.schema import Schema, lock_number
 WAIT = 10
 """Seconds for a connection, or for a lock."""
 
+MOST = 66
+"""Connections that a process may have to the log: one for each thread that it may be given, and some over."""
+
 PAUSE = 0.001
 """Seconds between two looks whether those who record have committed, which they are about to."""
 
@@ -221,14 +224,14 @@ class PostgresRecorder(PostgresApplicationRecorder):
 class Datastore(PostgresDatastore):
     """The library's datastore, on whatever a connection string may say."""
 
-    def __init__(self, place: Schema, *, threads: int = 8) -> None:
+    def __init__(self, place: Schema) -> None:
         super().__init__(dbname="", host="", port="", user="", password="", schema=place.name)
         self.pool = ConnectionPool(
             place.url,
             connection_class=Connection[DictRow],
             kwargs={"row_factory": dict_row},
             min_size=1,
-            max_size=threads + 2,
+            max_size=MOST,
             open=False,
             configure=self.after_connect_func(),
             timeout=WAIT,

@@ -139,9 +139,8 @@ class Settings:
     `keys_dir` is a directory of its own, so that it can be backed up apart, for 30 days at most.
     With `database_url` all stores but the keys are schemas of that PostgreSQL database, and with
     `keys_url` the keys are in another. `base_url` has no slash at its end. `proxies` says how many
-    proxies stand in front, each trusted
-    to add one `X-Forwarded-*` value. `sources` says where a variable that was given came from:
-    `environment`, or the path of a file.
+    proxies stand in front, each trusted to add one `X-Forwarded-*` value. `sources` says where a
+    variable that was given came from: `environment`, or the path of a file.
     """
 
     data: Path

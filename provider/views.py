@@ -6,7 +6,7 @@ import gc
 import logging
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from importlib import import_module
 from multiprocessing import get_context
@@ -149,8 +149,15 @@ class Views:
             reading.close()
 
     @contextmanager
-    def _writing(self) -> Iterator[Writing]:
-        connection = self._lend(Writing, self._database.to_write)
+    def _building(self) -> Iterator[Writing]:
+        """Write to tables beside the live ones, which nobody else has; commands go on meanwhile where that can be."""
+        opening = self._database.to_build
+        with self._turn if opening == self._database.to_write else nullcontext(), self._writing(opening) as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self, opening: str | None = None) -> Iterator[Writing]:
+        connection = self._lend(Writing, opening or self._database.to_write)
         try:
             yield connection
         except BaseException:
@@ -344,14 +351,14 @@ class Views:
         # What is folded is no garbage, and there is a lot of it: looking for cycles in it takes a tenth of the time.
         collecting = gc.isenabled()
         gc.disable()
-        with self._turn, self._writing() as connection:
+        with self._building() as connection:
             self._database.give_room(connection, FILLING)
         try:
             place = self._fold_all(projections, end, progress)
         finally:
             if collecting:
                 gc.enable()
-        with self._turn, self._writing() as connection:
+        with self._building() as connection:
             for projection in projections:
                 self._index(connection, projection, BESIDE)
             self._database.give_room(connection, SERVING)
@@ -369,7 +376,7 @@ class Views:
             fold.connection = reading
             self._apply(fold, page, projections)
             reading.end()
-            with self._turn, self._writing() as connection:
+            with self._building() as connection:
                 fold.connection = connection
                 fold.flush()
             place = page[-1][0]

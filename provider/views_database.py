@@ -15,7 +15,7 @@ from sqlalchemy.pool import QueuePool
 
 from projections.projection import Reading
 from provider.durable import look_into, make_private
-from provider.locks import AdvisoryLock, Turn
+from provider.locks import PATIENCE, AdvisoryLock, Turn
 from provider.schema import Place, Schema, lock_number
 
 SERVING, FILLING = 3_000, 64_000
@@ -40,12 +40,18 @@ class Brief(Held, Protocol):
 
 
 class ViewsDatabase(Protocol):
-    """`to_read` and `to_write` begin a transaction, `to_move` moves the place."""
+    """`to_read` and `to_write` begin a transaction, `to_move` moves the place.
+
+    `to_build` begins one that writes to tables beside the live ones only: where it is the same as `to_write`, there is
+    one writer to all tables.
+    """
 
     @property
     def to_read(self) -> str: ...
     @property
     def to_write(self) -> str: ...
+    @property
+    def to_build(self) -> str: ...
     @property
     def to_move(self) -> str: ...
 
@@ -77,7 +83,7 @@ class SqliteViews:
 
     path: Path
     to_read = "BEGIN"
-    to_write = "BEGIN IMMEDIATE"
+    to_build = to_write = "BEGIN IMMEDIATE"
     to_move = "UPDATE places SET position = ? WHERE name = ?"
 
     def engine(self) -> Engine:
@@ -135,7 +141,7 @@ class Queue:
         self._lock.release()
 
     def soon(self) -> Self:
-        """Return the same: the server ends a wait."""
+        """Return the same: the server ends a wait that takes too long."""
         return self
 
     def close(self) -> None:
@@ -155,7 +161,8 @@ class PostgresViews:
 
     place: Schema
     to_read = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE places IN ACCESS SHARE MODE"
-    to_write = f"BEGIN; SET LOCAL synchronous_commit = off; SELECT pg_advisory_xact_lock({WRITER})"
+    to_build = "BEGIN; SET LOCAL synchronous_commit = off"
+    to_write = f"{to_build}; SET LOCAL lock_timeout = '{PATIENCE:g}s'; SELECT pg_advisory_xact_lock({WRITER})"
     to_move = "UPDATE places SET position = %s WHERE name = %s"
 
     def engine(self) -> Engine:

@@ -47,7 +47,7 @@ def looked_up(settings: Settings, store: str, statement: str) -> list[tuple[Any,
         with closing(sqlite3.connect(place)) as file, file:
             return file.execute(statement).fetchall()
     with psycopg.connect(place.url, options=f"-csearch_path={place.name}") as connection:
-        cursor = connection.execute(statement)  # type: ignore[call-overload]
+        cursor = connection.execute(statement)
         return cursor.fetchall() if cursor.description else []
 
 
@@ -84,11 +84,11 @@ class Server:
         """Make a database, as a copy of another if one is named, and return its name."""
         name = name or f"test_{uuid4().hex}"
         copied = f' TEMPLATE "{template}" STRATEGY FILE_COPY' if template else ""
-        self._administer.execute(f'CREATE DATABASE "{name}"{copied}')  # type: ignore[call-overload]
+        self._administer.execute(f'CREATE DATABASE "{name}"{copied}')
         return name
 
     def drop(self, name: str) -> None:
-        self._administer.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')  # type: ignore[call-overload]
+        self._administer.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
     def close(self) -> None:
         self._administer.close()

@@ -130,7 +130,7 @@ def test_the_settings_of_the_service_are_accepted_and_fit_its_unit() -> None:
     backup = (DEPLOY / "provider-backup.service").read_text()
 
     assert settings.proxies == 1
-    assert re.search(r"^StateDirectory=(.*)$", unit, re.MULTILINE)[1].split() == [  # type: ignore[index]
+    assert re.search(r"^StateDirectory=(.*)$", unit, re.MULTILINE)[1].split() == [
         settings.data.name,
         settings.keys_dir.name,
     ]

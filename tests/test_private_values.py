@@ -259,7 +259,7 @@ def handles(office: Office) -> Iterator[Private]:
             yield from inside(tuple(vars(said).values()))
 
     for _, stream, version, topic, state in office.log.entries.page(0, 100_000):
-        event, _ = office.log.mapper.read(stream, version, topic, state)  # type: ignore[attr-defined]
+        event, _ = office.log.mapper.read(stream, version, topic, state)
         yield from inside(event)
 
 

@@ -29,7 +29,7 @@ def test_an_id_that_comes_from_an_event_is_answered_like_any_other(app: Flask) -
     with app.test_request_context():
         assert json_answer({"person": stored, "ids": [stored]}).json == {"person": ID, "ids": [ID]}
         done = Receipt(UUID(ID), 1, None)
-        assert receipt(done, beside={"person": stored}).json["person"] == ID  # type: ignore[index]
+        assert receipt(done, beside={"person": stored}).json["person"] == ID
     assert (cell(stored), cell([stored])) == (ID, f'["{ID}"]')
 
 

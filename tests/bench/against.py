@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from statistics import median
 
 from tests.bench.figure import Figure
@@ -15,10 +16,10 @@ def checked(result: Result) -> Result:
     return result
 
 
-def turns(mine: object, floor: object, rounds: int) -> tuple[list[Result], list[Result]]:
+def turns(mine: Callable[[], Result], floor: Callable[[], Result], rounds: int) -> tuple[list[Result], list[Result]]:
     """Run both sides in turns, after one that does not count, so that a noisy machine is noisy for both."""
-    mine(), floor()  # type: ignore[operator]
-    pairs = [(mine(), floor()) for _ in range(rounds)]  # type: ignore[operator]
+    mine(), floor()
+    pairs = [(mine(), floor()) for _ in range(rounds)]
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
 

@@ -27,7 +27,7 @@ def connection() -> sqlite3.Connection:
     if not hasattr(LOCAL, "connection"):
         LOCAL.connection = sqlite3.connect(FOLDER / "floor.sqlite", isolation_level=None, timeout=10)
         LOCAL.connection.execute("PRAGMA synchronous=FULL")
-    return LOCAL.connection  # type: ignore[no-any-return]
+    return LOCAL.connection
 
 
 @app.post("/mark")

@@ -115,7 +115,7 @@ def fetched(port: int, seeded: Seeded) -> bytes:
         headers={"Authorization": f"Bearer {seeded.token}"},
     )
     with urllib.request.urlopen(asked) as answer:
-        return answer.read()  # type: ignore[no-any-return]
+        return answer.read()
 
 
 def free_port() -> int:

@@ -97,7 +97,7 @@ def measured(url: str, kind: str, writers: int, seconds: float) -> float:
     """Return the transactions a second of so many writers, in two processes unless it is one."""
     place = Schema(url, f"bench_{uuid4().hex[:8]}")
     with closing(Datastore(place)) as datastore, datastore.transaction(commit=True) as cursor:
-        cursor.execute(f'CREATE SCHEMA "{place.name}"')  # type: ignore[call-overload]
+        cursor.execute(f'CREATE SCHEMA "{place.name}"')
     maker = opened(place, kind)
     maker.create_table()
     maker.datastore.close()

@@ -292,7 +292,7 @@ def test_what_is_said_of_a_learner_is_kept_beside(shelf: Office) -> None:
 def test_the_lead_s_decision_shows(shelf: Office) -> None:
     course = Class(shelf)
     ada = course.request()
-    because = Because(True, (), (), (Basis(ada.id, 1, "learner"),), "2026-01", 0)  # type: ignore[arg-type]
+    because = Because(True, (), (), (Basis(ada.id, 1, "learner"),), "2026-01", 0)
     ada.decide_completion(completed=True, because=because, lead=LEAD, solo=False, by=LEAD, at=START)
     course.record(ada)
     assert course.row(ada)["completed"] is True

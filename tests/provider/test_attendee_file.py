@@ -819,7 +819,7 @@ def test_the_same_file_again_changes_nothing() -> None:
     ],
 )
 def test_a_change_says_what_changed(field: str, value: object, aspect: Aspect) -> None:
-    newer = replace(OLD[0], **{field: value})  # type: ignore[arg-type]
+    newer = replace(OLD[0], **{field: value})
     (change,) = changes(OLD, [newer, OLD[1]]).changed
     assert (change.old, change.new, change.aspects) == (OLD[0], newer, frozenset({aspect}))
 

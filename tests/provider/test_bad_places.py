@@ -277,7 +277,7 @@ def test_a_server_that_can_only_be_read_is_said_to_be_one(
 ) -> None:
     url = postgres_server.at(name := postgres_server.make())
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')  # type: ignore[call-overload]
+        connection.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
     said = run(command, PROVIDER_DATA=tmp_path / "data", PROVIDER_DATABASE_URL=with_password(url))
 
     is_one_sentence(said, 4, "can only be read")
@@ -290,12 +290,12 @@ def test_a_user_who_may_make_nothing_is_told_what_to_ask_for(
 ) -> None:
     url = postgres_server.at(name := postgres_server.make())
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f'CREATE USER "u_{name}"')  # type: ignore[call-overload]
+        connection.execute(f'CREATE USER "u_{name}"')
     try:
         said = run(command, PROVIDER_DATA=tmp_path / "data", PROVIDER_DATABASE_URL=with_password(url, f"u_{name}"))
     finally:
         with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(f'DROP USER "u_{name}"')  # type: ignore[call-overload]
+            connection.execute(f'DROP USER "u_{name}"')
 
     is_one_sentence(said, 4, "GRANT CREATE ON DATABASE")
 
@@ -305,14 +305,14 @@ def test_who_may_only_use_what_is_there_may_do_so(closed: Settings, postgres_ser
         pytest.skip("files have no users")
     name = urlsplit(closed.database_url).path[1:]
     with psycopg.connect(closed.database_url, autocommit=True) as connection:
-        connection.execute(f'CREATE USER "u_{name}"')  # type: ignore[call-overload]
+        connection.execute(f'CREATE USER "u_{name}"')
         for schema in ("events", "vault", "desk"):
-            connection.execute(f'GRANT USAGE ON SCHEMA {schema} TO "u_{name}"')  # type: ignore[call-overload]
-            connection.execute(f'GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO "u_{name}"')  # type: ignore[call-overload]
+            connection.execute(f'GRANT USAGE ON SCHEMA {schema} TO "u_{name}"')
+            connection.execute(f'GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO "u_{name}"')
         try:
             assert look(replace(closed, database_url=with_password(closed.database_url, f"u_{name}")))
         finally:
-            connection.execute(f'DROP OWNED BY "u_{name}"; DROP USER "u_{name}"')  # type: ignore[call-overload]
+            connection.execute(f'DROP OWNED BY "u_{name}"; DROP USER "u_{name}"')
 
 
 @each_command
@@ -321,9 +321,7 @@ def test_a_database_in_another_encoding_is_refused(
 ) -> None:
     url = postgres_server.at(name := f"test_latin_{os.getpid()}_{command[0]}")
     with psycopg.connect(postgres_server.url, autocommit=True) as connection:
-        connection.execute(  # type: ignore[call-overload]
-            f"CREATE DATABASE \"{name}\" TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'"
-        )
+        connection.execute(f"CREATE DATABASE \"{name}\" TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'")
     try:
         is_one_sentence(run(command, PROVIDER_DATA=tmp_path / "data", PROVIDER_DATABASE_URL=url), 4, "UTF8")
     finally:

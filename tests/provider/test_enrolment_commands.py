@@ -211,9 +211,9 @@ def test_what_is_not_there_is_not_found(office: Office, act: Acting, desk: Desk,
 
 def test_nobody_comes_without_a_name(desk: Desk) -> None:
     with pytest.raises(PersonUnnamed):
-        desk.enrol(given=None)  # type: ignore[arg-type]
+        desk.enrol(given=None)
     with pytest.raises(PersonUnnamed):
-        desk.enrol(given=None, email="ada@example.org")  # type: ignore[arg-type]
+        desk.enrol(given=None, email="ada@example.org")
 
 
 def test_a_record_that_was_merged_is_not_enrolled(

@@ -14,7 +14,9 @@ import pytest
 from sqlalchemy import func, select
 
 from projections.projection import Projection, Reading, holds
+from provider.locks import AdvisoryLock
 from provider.log import EventLog
+from provider.outage import outage
 from provider.postgres import IN_FLIGHT
 from provider.schema import Schema
 from provider.views import Broken, Views
@@ -410,3 +412,22 @@ def test_views_beyond_the_end_of_the_log_are_an_alarm(log: EventLog, views: View
 
     with pytest.raises(Broken, match="older copy"):
         views.catch_up()
+
+
+def test_who_waits_for_a_lock_for_long_gives_up_and_has_it_afterwards(url: str):
+    held, other = AdvisoryLock(url, 7), AdvisoryLock(url, 7, patience=0.1)
+    for _ in range(2):
+        with held, pytest.raises(psycopg.errors.LockNotAvailable) as told, other:
+            pass
+        assert "locked" in str(outage(told.value))
+        with other:
+            pass
+    held.close()
+    other.close()
+
+
+def test_tables_beside_the_live_ones_are_written_while_somebody_writes_to_those(views: Views, other: Views):
+    with views._writing() as live, other._building() as beside:
+        live.driver.execute("UPDATE places SET position = position")
+        beside.driver.execute("CREATE TABLE things__aside (thing text)")
+        beside.driver.execute("DROP TABLE things__aside")

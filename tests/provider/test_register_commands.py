@@ -148,7 +148,7 @@ class TestMarks:
         )
         room.office.keys.forget(room.people["Ada"])
         last = room.office.log.entries.page(room.office.log.position() - 1, 1)[0]
-        event, _ = room.office.log.mapper.read(*last[1:])  # type: ignore[attr-defined]
+        event, _ = room.office.log.mapper.read(*last[1:])
         assert room.office.vault.open_one(event.note) is None
 
     def test_there_is_no_register_of_a_session_that_was_never_planned(self, room: Classroom) -> None:

@@ -157,5 +157,5 @@ def test_keys_never_lie_beside_what_they_open(tmp_path):
 def test_settings_never_change():
     settings = Settings.read({})
     with pytest.raises(AttributeError):
-        settings.port = 1  # type: ignore[misc]
+        settings.port = 1
     assert Path(settings.data).is_absolute()

@@ -118,7 +118,7 @@ def test_a_line_names_the_versions_that_it_rests_on(graduates: Class, office: Of
     sent = graduates(ADA)
     sent.draft()
     person = office.log.get(Person, sent.person("Ada"))
-    judged = sent.room.learner("Ada").decision["because"]["rests_on"]  # type: ignore[index]
+    judged = sent.room.learner("Ada").decision["because"]["rests_on"]
     assert {each["aspect"] for each in judged} == {"schedule", "register", "participation"}
     assert sent.line(1)["rests_on"] == [
         {"stream": str(sent.enrolment("Ada")), "version": 3, "aspect": "decision"},
@@ -436,7 +436,7 @@ def test_a_contact_that_somebody_else_begins_to_use_stops_the_part(
     other = people.register(office, act(), given="Grace", email=None if body else "ADA@example.org").id
     if body is not None:
         said = {"body": body, "email": "ADA@example.org", "source": Witness.REGISTRAR}
-        people.state_body_email(office, act(), person=other, **said)  # type: ignore[arg-type]
+        people.state_body_email(office, act(), person=other, **said)
     with pytest.raises(LineOutdated):
         sent.do("approve", part=1, by=registrar)
     sent.do("remake_line", line=1)
