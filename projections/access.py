@@ -56,7 +56,7 @@ tokens = view_table(
 )
 """One row per token; `roles` are those it still has, with a space between."""
 
-access = Projection("access", version=1, tables=(people, roles, tokens))
+access = Projection("access", version=2, tables=(people, roles, tokens))
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ certificate_rows = view_table(
 that one person both requested and decided the revocation. A request that waits is in the four `revocation_…`.
 """
 
-certificates = Projection("certificates", version=1, tables=(certificate_rows,))
+certificates = Projection("certificates", version=2, tables=(certificate_rows,))
 
 
 @certificates.on(Certificate.Issued)

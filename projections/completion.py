@@ -69,7 +69,7 @@ decisions = view_table(
     indexes=[("course",)],
 )
 
-completion = Projection("completion", version=1, tables=(learners, make_ups, decisions))
+completion = Projection("completion", version=2, tables=(learners, make_ups, decisions))
 
 
 @completion.on(Enrolment.Requested)

@@ -95,7 +95,7 @@ course_trainers = view_table(
 FORMER = "former"
 """The role of somebody on a course who was released after they had taught a part of it."""
 
-directory = Projection("directory", version=1, tables=(institution_rows, people_rows, trainer_rows, course_trainers))
+directory = Projection("directory", version=2, tables=(institution_rows, people_rows, trainer_rows, course_trainers))
 
 NAMES = ("given", "family", "certificate_name", "latin_given", "latin_family")
 

@@ -111,6 +111,7 @@ documents = view_table(
     flag("over"),
     json("rests_on"),
     key=("document", "line"),
+    now_only=True,
 )
 """One row per certificate or line. `rests_on` are lists of stream, aspect, place and version.
 
@@ -118,7 +119,9 @@ The place is the row of `places` in which a later event about that aspect is not
 any more: superseded, revoked, withdrawn or rejected.
 """
 
-places = view_table("discrepancies_places", uid("place"), json("documents"), json("moves"), key=("place",))
+places = view_table(
+    "discrepancies_places", uid("place"), json("documents"), json("moves"), key=("place",), now_only=True
+)
 """One row per stream that documents rest on. `documents` are lists of a document and a line, 0 for all of its lines.
 
 `moves` are the last events that set an aspect again, by its name: lists of version, position, time, topic and, of an
@@ -136,19 +139,25 @@ submissions = view_table(
     number("parts"),
     number("lines"),
     key=("submission",),
+    now_only=True,
 )
 """One row per submission; `parts` and `lines` are how many there are, numbered from 1 without gaps."""
 
 parts = view_table(
-    "discrepancies_parts", uid("submission"), number("part"), json("exported"), key=("submission", "part")
+    "discrepancies_parts",
+    uid("submission"),
+    number("part"),
+    json("exported"),
+    key=("submission", "part"),
+    now_only=True,
 )
 """One row per part; `exported` are the lines of its file, none while it has none that is in force."""
 
-registers = view_table("discrepancies_registers", uid("register"), uid("course"), key=("register",))
+registers = view_table("discrepancies_registers", uid("register"), uid("course"), key=("register",), now_only=True)
 
 discrepancies = Projection(
     "discrepancies",
-    version=1,
+    version=2,
     tables=(found_rows, documents, places, submissions, parts, registers),
     weight=2,
 )

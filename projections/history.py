@@ -86,7 +86,7 @@ things = view_table(
 A line of a submission and an authorisation of a trainer have rows too, by the stream's id, a slash and their number.
 """
 
-history = Projection("history", version=1, tables=(entries, subjects, things), weight=6)
+history = Projection("history", version=2, tables=(entries, subjects, things), weight=6)
 
 Made = Callable[[Any], dict[str, Any]]
 

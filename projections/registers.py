@@ -161,7 +161,7 @@ amendments = view_table(
 
 registers = Projection(
     "registers",
-    version=1,
+    version=2,
     tables=(courses, sessions, trainers, learners, marks, seals, amendments),
     weight=2,
 )

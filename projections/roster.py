@@ -88,15 +88,19 @@ particulars = view_table(
 )
 """What is known of an enrolment beside its row; `reason` and `note` (a handle) say why it ended, or is a no-show."""
 
-registers = view_table("roster_registers", uid("register"), uid("course"), number("session"), key=("register",))
+registers = view_table(
+    "roster_registers", uid("register"), uid("course"), number("session"), key=("register",), now_only=True
+)
 
-other_marks = view_table("roster_other_marks", uid("register"), uid("mark"), json("said"), key=("register", "mark"))
+other_marks = view_table(
+    "roster_other_marks", uid("register"), uid("mark"), json("said"), key=("register", "mark"), now_only=True
+)
 """The marks that could stand some day: of those marked more than once, set aside, or asked for after the seal.
 
 A learner's only mark, which is nearly all of them, is in their row alone.
 """
 
-roster = Projection("roster", version=1, tables=(enrolments, particulars, registers, other_marks), weight=3)
+roster = Projection("roster", version=2, tables=(enrolments, particulars, registers, other_marks), weight=3)
 
 ON_COURSE = (Stage.CONFIRMED.value, Stage.NO_SHOW.value)
 """The standings of those who have a seat."""

@@ -101,6 +101,14 @@ lines = view_table(
     text("family"),
     text("email"),
     json("rests_on"),
+    key=("submission", "line"),
+)
+"""One row per line, as it was drafted. Names and the e-mail are handles."""
+
+standings = view_table(
+    "submission_standings",
+    uid("submission"),
+    number("line"),
     flag("excluded"),
     text("excluded_reason"),
     text("excluded_note"),
@@ -115,11 +123,49 @@ lines = view_table(
     text("withdrawn_reason"),
     text("withdrawn_note"),
     text("case"),
-    json("observations"),
-    json("resolutions"),
     key=("submission", "line"),
 )
-"""One row per line. Names, the e-mail and notes are handles."""
+"""One row per line: what became of it, step by step. Notes are handles.
+
+Apart from what was drafted, which is long and is hardly ever another: each step writes its row anew.
+"""
+
+observations = view_table(
+    "submission_observations",
+    uid("submission"),
+    number("version"),
+    number("line"),
+    text("what"),
+    text("on"),
+    text("source"),
+    text("agreement_version"),
+    text("valid_from"),
+    text("valid_until"),
+    text("member_id"),
+    uid("recorded_by"),
+    key=("submission", "version"),
+    only_added=True,
+)
+"""What was seen of a line at the body, by the version of the event that says so; `member_id` is a handle."""
+
+resolutions = view_table(
+    "submission_resolutions",
+    uid("submission"),
+    number("resolved"),
+    number("line"),
+    uid("stream"),
+    number("version"),
+    text("aspect"),
+    text("resolution"),
+    text("reason"),
+    text("note"),
+    uid("resolved_by"),
+    text("resolved_at"),
+    key=("submission", "resolved"),
+    only_added=True,
+)
+"""How a discrepancy of a line was dealt with: `resolved` is the version of the event that says so, `version` that of
+the stream. `note` is a handle."""
 
 learners = view_table(
     "submission_learners",
@@ -134,7 +180,12 @@ learners = view_table(
 )
 """One row per enrolment: whether the latest decision says completed (none: undecided), and the decision's version."""
 
-submission = Projection("submission", version=1, tables=(submissions, parts, lines, learners), weight=2)
+submission = Projection(
+    "submission",
+    version=2,
+    tables=(submissions, parts, lines, standings, observations, resolutions, learners),
+    weight=2,
+)
 
 
 @submission.on(Enrolment.Requested)
@@ -191,12 +242,8 @@ def _add_part(rows: Rows, event: Submission.Drafted | Submission.PartDrafted) ->
             family=line.family,
             email=line.email,
             rests_on=line.rests_on,
-            excluded=False,
-            sent=False,
-            withdrawn=False,
-            observations=[],
-            resolutions=[],
         )
+        rows.add(standings, submission=event.originator_id, line=line.line, excluded=False, sent=False, withdrawn=False)
 
 
 def _put_draft(write: Callable[..., None], event: Submission.Event, part: int, **drafted: object) -> None:
@@ -222,7 +269,7 @@ def _edited(rows: Rows, event: Submission.Event, part: int) -> None:
 @submission.on(Submission.LineExcluded)
 def _line_excluded(rows: Rows, event: Submission.LineExcluded) -> None:
     rows.change(
-        lines,
+        standings,
         event.originator_id,
         event.line,
         excluded=True,
@@ -235,7 +282,7 @@ def _line_excluded(rows: Rows, event: Submission.LineExcluded) -> None:
 
 @submission.on(Submission.LineIncluded)
 def _line_included(rows: Rows, event: Submission.LineIncluded) -> None:
-    rows.change(lines, event.originator_id, event.line, excluded=False, excluded_reason=None, excluded_note=None)
+    rows.change(standings, event.originator_id, event.line, excluded=False, excluded_reason=None, excluded_note=None)
     _edited(rows, event, event.part)
     _moved(rows, event)
 
@@ -318,7 +365,7 @@ def _sent(rows: Rows, event: Submission.Sent) -> None:
         reference=event.reference,
     )
     for line in _held(rows, parts, event.originator_id, event.part)["lines"]:
-        rows.change(lines, event.originator_id, line, sent=True)
+        rows.change(standings, event.originator_id, line, sent=True)
     _moved(rows, event)
 
 
@@ -357,14 +404,14 @@ def _stepped(
     **said: object,
 ) -> None:
     for line in event.lines:
-        rows.change(lines, event.originator_id, line, **said)
+        rows.change(standings, event.originator_id, line, **said)
     _moved(rows, event)
 
 
 @submission.on(Submission.OutcomeRecorded)
 def _outcome_recorded(rows: Rows, event: Submission.OutcomeRecorded) -> None:
     rows.change(
-        lines,
+        standings,
         event.originator_id,
         event.line,
         outcome=event.outcome,
@@ -379,7 +426,7 @@ def _outcome_recorded(rows: Rows, event: Submission.OutcomeRecorded) -> None:
 @submission.on(Submission.LineWithdrawn)
 def _line_withdrawn(rows: Rows, event: Submission.LineWithdrawn) -> None:
     rows.change(
-        lines,
+        standings,
         event.originator_id,
         event.line,
         withdrawn=True,
@@ -392,35 +439,39 @@ def _line_withdrawn(rows: Rows, event: Submission.LineWithdrawn) -> None:
 
 @submission.on(Submission.Observed)
 def _observed(rows: Rows, event: Submission.Observed) -> None:
-    seen = {
-        "what": event.what,
-        "on": event.on,
-        "source": event.source,
-        "agreement_version": event.agreement_version,
-        "valid_from": event.valid_from,
-        "valid_until": event.valid_until,
-        "member_id": event.member_id,
-        "recorded_by": event.by,
-    }
-    known = _held(rows, lines, event.originator_id, event.line)["observations"]
-    rows.change(lines, event.originator_id, event.line, observations=[*known, plain(seen)])
+    rows.add(
+        observations,
+        submission=event.originator_id,
+        version=event.originator_version,
+        line=event.line,
+        what=event.what,
+        on=event.on,
+        source=event.source,
+        agreement_version=event.agreement_version,
+        valid_from=event.valid_from,
+        valid_until=event.valid_until,
+        member_id=event.member_id,
+        recorded_by=event.by,
+    )
     _moved(rows, event)
 
 
 @submission.on(Submission.DiscrepancyResolved)
 def _discrepancy_resolved(rows: Rows, event: Submission.DiscrepancyResolved) -> None:
-    resolved = {
-        "stream": event.stream,
-        "version": event.version,
-        "aspect": event.aspect,
-        "resolution": event.resolution,
-        "reason": event.reason,
-        "note": event.note,
-        "resolved_by": event.by,
-        "resolved_at": event.at,
-    }
-    known = _held(rows, lines, event.originator_id, event.line)["resolutions"]
-    rows.change(lines, event.originator_id, event.line, resolutions=[*known, plain(resolved)])
+    rows.add(
+        resolutions,
+        submission=event.originator_id,
+        resolved=event.originator_version,
+        line=event.line,
+        stream=event.stream,
+        version=event.version,
+        aspect=event.aspect,
+        resolution=event.resolution,
+        reason=event.reason,
+        note=event.note,
+        resolved_by=event.by,
+        resolved_at=event.at,
+    )
     _moved(rows, event)
 
 
@@ -429,8 +480,8 @@ def _abandoned(rows: Rows, event: Submission.Abandoned) -> None:
     # Parts and lines are numbered without gaps.
     for part in takewhile(lambda part: rows.get(parts, event.originator_id, part) is not None, count(1)):
         _edited(rows, event, part)
-    for line in takewhile(lambda line: rows.get(lines, event.originator_id, line) is not None, count(1)):
-        rows.change(lines, event.originator_id, line, withdrawn=True)
+    for line in takewhile(lambda line: rows.get(standings, event.originator_id, line) is not None, count(1)):
+        rows.change(standings, event.originator_id, line, withdrawn=True)
     _moved(rows, event, stage=Stage.ABANDONED, ended_at=event.at, abandoned_reason=event.reason)
 
 
@@ -490,14 +541,14 @@ def view(read: Reading, submission: UUID | str, *, today: date, at: int | None =
     if known is None:
         return None
     found = _all(read, parts, submission, at)
-    rows = _all(read, lines, submission, at)
-    standings = {each["line"]: standing(each) for each in rows}
+    rows = _lines(read, submission, at)
+    standing_of = {each["line"]: standing(each) for each in rows}
     problems = _by_line(problem for part in found for problem in part["problems"])
     moved = _by_line(discrepancies.open_of(read, submission, at))
-    outdated = _outdated(read, known, [each for each in rows if _waits(standings[each["line"]])], at)
+    outdated = _outdated(read, known, [each for each in rows if _waits(standing_of[each["line"]])], at)
     items = []
     for each in rows:
-        state = standings[each["line"]].state
+        state = standing_of[each["line"]].state
         why = [] if state in _PAST_ACTIVATION else [said["sentence"] for said in moved.get(each["line"], ())]
         items.append(
             {
@@ -511,11 +562,11 @@ def view(read: Reading, submission: UUID | str, *, today: date, at: int | None =
         )
     on_lines = {each["enrolment"] for each in rows}
     left = [each["enrolment"] for each in completers(read, known["course"], at=at) if each["enrolment"] not in on_lines]
-    unsent = any(_waits(standings[each["line"]]) for each in rows if each["part"] == 1)
+    unsent = any(_waits(standing_of[each["line"]]) for each in rows if each["part"] == 1)
     return {
         **known,
         "overdue": known["stage"] == Stage.OPEN and unsent and today.isoformat() > known["due_on"],
-        "parts": [{**part, "stage": _stage(part, standings).value} for part in found],
+        "parts": [{**part, "stage": _stage(part, standing_of).value} for part in found],
         "items": items,
         "summary": _summary(items),
         "unsubmitted": left,
@@ -597,7 +648,7 @@ def file_of(
     found = next((each for each in _all(read, parts, submission, at) if each["part"] == part), None)
     if found is None:
         return None
-    rows = {each["line"]: each for each in _all(read, lines, submission, at)}
+    rows = {each["line"]: each for each in _lines(read, submission, at)}
     return found, [rows[number] for number in found["lines"]]
 
 
@@ -696,6 +747,18 @@ def _policy(read: Reading, planned: Mapping[str, Any], at: int | None) -> Creden
     return policy_named(
         directory.policies(read, at=at), body=planned["body"], code=planned["code"], version=planned["policy_version"]
     )
+
+
+def _lines(read: Reading, submission: UUID | str, at: int | None) -> list[dict[str, Any]]:
+    """Return the lines of a submission, each as it was drafted, how it stands, and what was said of it since."""
+    found = {each["line"]: each for each in _all(read, lines, submission, at)}
+    for each in _all(read, standings, submission, at):
+        found[each["line"]].update(each, observations=[], resolutions=[])
+    for table, said in ((observations, "observations"), (resolutions, "resolutions")):
+        for each in _all(read, table, submission, at):
+            del each["submission"], each[table.info["key"][1]]
+            found[each.pop("line")][said].append(each)
+    return list(found.values())
 
 
 def _all(read: Reading, table: Table, submission: UUID | str, at: int | None) -> list[dict[str, Any]]:

@@ -28,6 +28,7 @@ class Shape:
         self.key = tuple(table.info["key"])
         self.blank = dict.fromkeys(self.columns)
         self.only_added: bool = table.info["only_added"]
+        self.now_only: bool = table.info["now_only"]
         self.json = frozenset(c.name for c in list(table.columns)[:-2] if isinstance(c.type, JsonText))
         self.flags = [i for i, c in enumerate(list(table.columns)[:-2]) if isinstance(c.type, Boolean)]
         mark = "?" if dialect.paramstyle == "qmark" else "%s"
@@ -35,7 +36,11 @@ class Shape:
         where = " AND ".join(f"{dialect.identifier_preparer.quote(k)} = {mark}" for k in self.key)
         marks = ", ".join([mark] * (len(quoted) + 2))
         self.insert = f"INSERT INTO {self.name} ({', '.join(quoted)}, since, until) VALUES ({marks})"
-        self.close = f"UPDATE {self.name} SET until = {mark} WHERE {where} AND since = {mark}"
+        self.close = (
+            f"DELETE FROM {self.name} WHERE {where} AND since = {mark}"
+            if self.now_only
+            else f"UPDATE {self.name} SET until = {mark} WHERE {where} AND since = {mark}"
+        )
         self.select = f"SELECT {', '.join(quoted)}, since FROM {self.name} WHERE {where} AND until = {FOREVER}"
 
     def read(self, row: Sequence[Any]) -> dict[str, Any]:
@@ -96,8 +101,9 @@ class Sheet:
     def end(self, key: tuple[Any, ...], found: Kept, position: int) -> None:
         """Let a version of a row end; one that began at this very position never was."""
         if found.stored:
-            self.closed.append((position, *key, found.since))
-        elif found.since != position and found.values is not None:
+            ending = () if self.shape.now_only else (position,)
+            self.closed.append((*ending, *key, found.since))
+        elif not self.shape.now_only and found.since != position and found.values is not None:
             self.past.append((*found.values.values(), found.since, position))
 
     def write(self, found: Kept | None, row: dict[str, Any], position: int) -> None:
