@@ -17,7 +17,7 @@ from projections.directory import NotFoundedThen
 from provider.log import KeyReused, NotFound
 from provider.mapper import EntryTooLarge, UnknownEvent
 from provider.outage import StoreUnavailable, outage
-from provider.views import Broken, Outdated
+from provider.views import Broken
 from provider.work import Busy, Stale
 
 LOGGER = logging.getLogger(__name__)
@@ -88,12 +88,11 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     NotReady: HTTPStatus.SERVICE_UNAVAILABLE,
     StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     Broken: HTTPStatus.SERVICE_UNAVAILABLE,
-    Outdated: HTTPStatus.SERVICE_UNAVAILABLE,
     UnknownEvent: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 """The status of each kind of error; a subclass needs no entry of its own."""
 
-AGAIN: dict[type[Exception], int] = {Busy: 1, Broken: 60, Outdated: 60, UnknownEvent: 60}
+AGAIN: dict[type[Exception], int] = {Busy: 1, Broken: 60, UnknownEvent: 60}
 """Seconds after which something may be asked again that can't be answered now, unless the error knows better."""
 
 

@@ -110,7 +110,7 @@ def explained(error: Exception) -> tuple[int, str]:
     from provider.outage import damaged
     from provider.settings import SettingsError
     from provider.vault import NothingInUse
-    from provider.views import Broken, Outdated
+    from provider.views import Broken
     from provider.work import Busy, Stale
 
     sentence = str(error) or type(error).__name__
@@ -120,7 +120,7 @@ def explained(error: Exception) -> tuple[int, str]:
         return CONFLICT, sentence
     if isinstance(error, (Refused, NotFound, NotFounded, CannotMove)):
         return REFUSED, sentence
-    if isinstance(error, (Unusable, NewerTables, Broken, Outdated, UnknownEvent, Damaged, NothingInUse, MovedBadly)):
+    if isinstance(error, (Unusable, NewerTables, Broken, UnknownEvent, Damaged, NothingInUse, MovedBadly)):
         return UNAVAILABLE, sentence
     if isinstance(error, (Busy, JournalInUse)):
         return UNAVAILABLE, sentence

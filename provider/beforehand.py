@@ -72,16 +72,20 @@ def reach(settings: Settings) -> None:
 
     :raises Unusable: when they can't.
     """
+    from provider.bootstrap import place_of_views
+
+    places = {name: settings.place(name) for name in ("events", *DURABLE)} | {"views": place_of_views(settings)}
     for variable, url, names in (
         ("PROVIDER_DATABASE_URL", settings.database_url, ("events", "vault", "desk", "views")),
         ("PROVIDER_KEYS_URL", settings.keys_url, ("keys",)),
     ):
         if url is not None:
             with _server(variable, url) as connection:
-                _must_take_writes(connection, names)
+                _must_take_writes(connection, [places[name].name for name in names])
         else:
             for name in names:
-                _must_be_writable(settings.store(name))
+                if isinstance(place := places[name], Path):
+                    _must_be_writable(place)
 
 
 def _must_be_writable(file: Path) -> None:

@@ -13,7 +13,9 @@ from projections.registers import registers
 from projections.roster import roster
 from projections.submission import submission
 from provider.office import Clock, Office, utc_now
+from provider.schema import Place
 from provider.settings import Settings
+from provider.views import place_of
 
 PROJECTIONS = (
     access,
@@ -27,6 +29,11 @@ PROJECTIONS = (
     discrepancies,
     history,
 )
+
+
+def place_of_views(settings: Settings) -> Place:
+    """Return where the views of this very version of the program are."""
+    return place_of(settings.place("views"), PROJECTIONS)
 
 
 def bootstrap(settings: Settings, clock: Clock = utc_now) -> Office:

@@ -188,3 +188,43 @@ class Turn:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+class Shared:
+    """A file that any number of processes hold at once, each until it closes it."""
+
+    def __init__(self, path: Path) -> None:
+        while True:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._file, fcntl.LOCK_SH)
+            if _is_there(self._file, path):
+                return
+            # Whoever held it alone has deleted it.
+            os.close(self._file)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._file)
+
+
+@contextmanager
+def unshared(path: Path) -> Iterator[bool]:
+    """Hold a file that others share alone, in a `with`; False where somebody else holds it."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            alone = _is_there(file, path)
+        except BlockingIOError:
+            alone = False
+        yield alone
+    finally:
+        os.close(file)
+
+
+def _is_there(file: int, path: Path) -> bool:
+    """Say whether an open file is still the one at this path."""
+    try:
+        return os.path.samestat(os.fstat(file), path.stat())
+    except FileNotFoundError:
+        return False

@@ -67,8 +67,11 @@ class EventMapper(Mapper[UUID]):
         said: dict[str, Any] = {k: v for k, v in vars(domain_event).items() if v is not None}
         stream = said.pop("originator_id")
         version = said.pop("originator_version")
-        if (class_version := getattr(kind, "class_version", 1)) > 1:
-            said["class_version"] = class_version
+        class_version = getattr(kind, "class_version", 1)
+        if (stored_as := getattr(kind, "stored_as", class_version)) < class_version:
+            said = downcast(kind, said, class_version, stored_as)
+        if stored_as > 1:
+            said["class_version"] = stored_as
         if (asked := REQUEST.get()) is not None:
             said["_request"] = asked
         state = orjson.dumps(said, default=str, option=orjson.OPT_UTC_Z)
@@ -117,6 +120,17 @@ def upcast(kind: type[Any], stored: dict[str, Any], past: int, current: int) -> 
         )
     for version in range(past, current):
         getattr(kind, f"upcast_v{version}_v{version + 1}")(stored)
+
+
+def downcast(kind: type[Any], said: dict[str, Any], current: int, stored_as: int) -> dict[str, Any]:
+    """Return what an event says as a past version of its class has stored it: plain JSON values.
+
+    Programs that know no later version read it then, for as long as they run beside this one.
+    """
+    stored: dict[str, Any] = orjson.loads(orjson.dumps(said, default=str, option=orjson.OPT_UTC_Z))
+    for version in range(current, stored_as, -1):
+        getattr(kind, f"downcast_v{version}_v{version - 1}")(stored)
+    return stored
 
 
 @lru_cache(maxsize=1024)

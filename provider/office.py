@@ -31,11 +31,16 @@ class NotFounded(Exception):
 
 @dataclass(frozen=True)
 class Swept:
-    """How much a sweep has destroyed: staged files, answers to idempotency keys, values that no event names."""
+    """How much a sweep has destroyed.
+
+    That are staged files, answers to idempotency keys, values that no event names, and sets of views that belong to
+    another version of the program.
+    """
 
     files: int
     answers: int
     values: int
+    views: int
 
 
 def utc_now() -> datetime:
@@ -88,7 +93,8 @@ class Office:
         """Destroy what was only to be kept for a day, and say how much of it there was.
 
         That are attendee files which nobody confirmed, answers to idempotency keys, and values in the vault which no
-        event names: those of commands that were refused. May be done while the office works, and again at any time.
+        event names: those of commands that were refused; and the views of other versions of the program that nobody
+        uses any more. May be done while the office works, and again at any time.
 
         :raises NothingInUse: the vault holds values, and the log names none; it is not the right log.
         :raises JournalInUse: what was deleted still lies in a journal; do it again.
@@ -97,7 +103,7 @@ class Office:
         yesterday = (self.clock() - KEPT).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         answers = self.log.entries.forget_keys(yesterday)
         values = self.vault.sweep(self.log.handles(progress), older_than=KEPT)
-        return Swept(files, answers, values)
+        return Swept(files, answers, values, self.views.drop_others())
 
     def close(self) -> None:
         """Let go of all files."""

@@ -25,6 +25,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     bindparam,
     select,
 )
@@ -34,7 +35,7 @@ from sqlalchemy.sql.elements import quoted_name
 from projections.projection import Prepared, Projection, Reading
 from provider.fold import Fold
 from provider.log import EventLog, Progress
-from provider.schema import Place
+from provider.schema import Place, Schema
 from provider.views_database import FILLING, SERVING, database_of
 
 LOGGER = logging.getLogger(__name__)
@@ -52,15 +53,19 @@ places = Table(
     "places",
     PLACES,
     Column("name", String(60), primary_key=True),
-    Column("version", Integer, nullable=False),
     Column("position", BigInteger, nullable=False),
+    Column("event", Text),
+    Column("indexes", Integer),
 )
+"""How far the views are: all together, and beside them each that is being made anew.
+
+Of one that is being made, `event` says which one stood at its position, and `indexes` how many of its group are there.
+"""
 ALL = "all"
-"""The name under which the place of all views together is kept, with the sum of their versions; the others hold only a
-view's version."""
+"""The name under which the place of all views together is kept; without it they were never made."""
 
 
-_PLACE = Prepared(select(places.c.position, places.c.version).where(places.c.name == bindparam("name")))
+_PLACE = Prepared(select(places.c.position).where(places.c.name == bindparam("name")))
 
 
 class Broken(Exception):
@@ -79,21 +84,24 @@ class Writing(Reading):
 Lent = TypeVar("Lent", bound=Reading)
 
 
-class Outdated(Exception):
-    """The views are those of a newer version of the program."""
+def place_of(place: Place, projections: Sequence[Projection]) -> Place:
+    """Return where views of these very versions are: beside those of other versions, of which others have others.
 
-    def __init__(self) -> None:
-        super().__init__(
-            "The views were made anew by a newer version of this program, which this one would spoil. "
-            "Restart this server with the newer version."
-        )
+    So an older and a newer version of the program work side by side on one log, each with views of its own.
+    """
+    versions = repr(sorted((each.name, each.version) for each in projections))
+    mark = f"{crc32(versions.encode()):08x}"
+    if isinstance(place, Schema):
+        return Schema(place.url, f"{place.name}_{mark}")
+    return place.with_name(f"{place.stem}-{mark}{place.suffix}")
 
 
 class Views:
     """All views of one institution, in one database."""
 
     def __init__(self, place: Place, log: EventLog, projections: Sequence[Projection]) -> None:
-        self.place = place
+        self._given = place
+        self.place = place = place_of(place, projections)
         self.log = log
         self.projections = tuple(projections)
         self.tables = [table for projection in projections for table in projection.tables]
@@ -102,15 +110,18 @@ class Views:
         self._seen = 0
         # Tables beside the live ones have one maker at a time, in whatever process.
         self._making = self._database.alone("making")
-        # Who has other versions of the views must neither read these tables nor write to them.
-        self._sum = crc32(repr(sorted((p.name, p.version) for p in self.projections)).encode()) >> 1
         self._lent: list[Reading] = []
         self._local = threading.local()
 
     @cached_property
     def engine(self) -> Engine:
         """The database; opened at first use, which must be after a fork."""
+        self._use = self._database.in_use()
         return self._database.engine()
+
+    def drop_others(self) -> int:
+        """Drop the views of other versions that nobody uses any more, and return of how many sets of versions."""
+        return sum(each.drop() for each in self._database.others())
 
     def lend(self) -> Reading:
         """Give this thread's own connection, begun so that it sees one state of all views: the newest.
@@ -165,33 +176,21 @@ class Views:
             raise
         connection.commit()
 
-    def open(self) -> None:
-        """Make what is missing, and rebuild the views whose version in the code is another than their tables'."""
-        if not self._stale():
-            return
+    def open(self, progress: Progress | None = None) -> bool:
+        """Make the views from the first event where there are none of these versions, and say whether that was so."""
+        if self._are_made():
+            return False
         with self._making:
-            if stale := self._stale():  # Another process may have made them while this one waited.
-                LOGGER.info("rebuilding views", extra={"views": [p.name for p in stale]})
-                self._rebuild(stale, None)
+            if self._are_made():  # Another process has made them while this one waited.
+                return False
+            LOGGER.info("making the views", extra={"views": [p.name for p in self.projections]})
+            self._rebuild(self.projections, progress)
+        return True
 
-    def _stale(self) -> list[Projection]:
-        """Make the tables where there are none yet, and return the views whose tables are of another version."""
+    def _are_made(self) -> bool:
         with self._writing() as connection:
             connection.execute(CreateTable(places, if_not_exists=True))
-            held = {r.name: r.version for r in connection.execute(select(places))}
-            if ALL in held:
-                if any(held.get(p.name, 0) > p.version for p in self.projections):
-                    raise Outdated
-                stale = [p for p in self.projections if held.get(p.name) != p.version]
-                if not stale:
-                    self._say_sum(connection)
-                return stale
-            for projection in self.projections:
-                self._create(connection, projection, "")
-                self._index(connection, projection, "")
-                self._say_version(connection, projection)
-            connection.execute(places.insert().values(name=ALL, version=self._sum, position=0))
-        return []
+            return _PLACE.first(connection, name=ALL) is not None
 
     def position(self, connection: Reading | None = None) -> int:
         """Return how far the views are."""
@@ -199,11 +198,7 @@ class Views:
             with self.reading() as connection:
                 return self.position(connection)
         row = _PLACE.first(connection, name=ALL)
-        if row is None:
-            return 0
-        if row[1] != self._sum:
-            raise Outdated
-        return int(row[0])
+        return 0 if row is None else int(row[0])
 
     def catch_up(self, to: int | None = None) -> int:
         """Bring the views to the end of the log, or at least to a position, and return where they are.
@@ -271,18 +266,18 @@ class Views:
                 handler(fold, said)
 
     def rebuild(self, projections: Sequence[Projection] = (), progress: Progress | None = None) -> int:
-        """Make views anew from the first event, beside the live ones, and swap them in.
+        """Make views anew from the first event, beside the live ones, and swap them in; return the position reached.
 
-        Readers see the old tables until the swap and are never blocked. Return the position reached.
+        Readers see the old tables until the swap and are never blocked. Where an earlier rebuild was killed, this one
+        goes on.
         """
         with self._making:
-            return self._rebuild(list(projections) or list(self.projections), progress)
+            return self._rebuild(projections or self.projections, progress)
 
     def _rebuild(self, chosen: Sequence[Projection], progress: Progress | None) -> int:
         with self._writing() as connection:
-            for projection in chosen:
-                self._drop(connection, projection, BESIDE)
-                self._create(connection, projection, BESIDE)
+            # What others have begun would never be gone on with.
+            self._drop_beside(connection, [each for each in self.projections if each not in chosen])
         place = self._make(chosen, progress)
         while not self._swap_in(chosen, place):
             # Somebody reads for long, and may be waiting for the right to write.
@@ -292,9 +287,7 @@ class Views:
     def _swap_in(self, chosen: Sequence[Projection], place: int) -> bool:
         """Bring the tables beside the live ones to the same position and swap them in; say whether nobody read on."""
         with self._turn, self._writing() as connection:
-            # Its sum is that of the views before.
-            row = _PLACE.first(connection, name=ALL)
-            live = int(row[0]) if row else 0
+            live = self.position(connection)
             if live > (end := self.log.entries.last()):
                 if len(chosen) < len(self.projections):
                     raise Broken("The log was replaced by an older copy; only all views together can be rebuilt.")
@@ -307,9 +300,8 @@ class Views:
                 return False
             for projection in chosen:
                 self._swap(connection, projection)
-                self._say_version(connection, projection)
-            self._say_sum(connection)
-            self._move(connection, max(live, place))
+            connection.execute(places.delete().where(places.c.name.in_([ALL, *(each.name for each in chosen)])))
+            connection.execute(places.insert().values(name=ALL, position=max(live, place)))
             self._seen = max(live, place)
         return True
 
@@ -335,15 +327,19 @@ class Views:
             return self._fill(mine, end, progress)
         # A fresh interpreter, since threads and open SQLite files don't survive a fork.
         context = get_context("spawn")
+        everything = [_whereabouts(each) for each in self.projections]
+        names = [each.name for each in theirs]
         other = context.Process(
-            target=_fill_apart, args=(self.place, self.log.place, [_whereabouts(p) for p in theirs], end), daemon=True
+            target=_fill_apart, args=(self._given, self.log.place, everything, names, end), daemon=True
         )
         other.start()
         place = self._fill(mine, end, progress)
         other.join()
         if other.exitcode != 0:
-            names = ", ".join(projection.name for projection in theirs)
-            raise RuntimeError(f"The process that was to rebuild {names} ended with {other.exitcode}.")
+            raise RuntimeError(
+                f"The process that was to rebuild {', '.join(names)} ended with {other.exitcode}. "
+                "`provider views rebuild` goes on from where it was."
+            )
         return place
 
     def _fill(self, projections: Sequence[Projection], end: int, progress: Progress | None) -> int:
@@ -354,32 +350,62 @@ class Views:
         with self._building() as connection:
             self._database.give_room(connection, FILLING)
         try:
-            place = self._fold_all(projections, end, progress)
+            place, indexes = self._begin(projections, end)
+            place = self._fold_all(projections, place, end, progress)
         finally:
             if collecting:
                 gc.enable()
+        self._index(projections, indexes)
         with self._building() as connection:
-            for projection in projections:
-                self._index(connection, projection, BESIDE)
             self._database.give_room(connection, SERVING)
         return place
 
-    def _fold_all(self, projections: Sequence[Projection], end: int, progress: Progress | None) -> int:
-        place = 0
+    def _begin(self, projections: Sequence[Projection], end: int) -> tuple[int, int]:
+        """Return up to which position tables beside the live ones are filled, and how many indexes they have.
+
+        Where they aren't all at one place, or the log says something else now than when they were filled, they are made
+        anew and are empty.
+        """
+        with self._building() as connection:
+            names = [each.name for each in projections]
+            found = connection.execute(select(places).where(places.c.name.in_(names))).all()
+            stands = {(row.position, row.event, row.indexes) for row in found}
+            if len(found) == len(projections) and len(stands) == 1:
+                position, event, indexes = stands.pop()
+                if position <= end and event == self._event_at(position):
+                    return position, indexes
+            self._drop_beside(connection, projections)
+            for projection in projections:
+                self._create(connection, projection, BESIDE)
+            connection.execute(places.insert(), [{"name": name, "position": 0, "indexes": 0} for name in names])
+        return 0, 0
+
+    def _event_at(self, position: int) -> str | None:
+        """Return which event stands at a position; None for the beginning, before any."""
+        found = self.log.entries.at([position]) if position else []
+        return f"{found[0][1]}/{found[0][2]}" if found else None
+
+    def _fold_all(self, projections: Sequence[Projection], place: int, end: int, progress: Progress | None) -> int:
         fold: Fold | None = None
+        names = [each.name for each in projections]
+        if progress is not None and place:
+            progress(place, end)
         while place < end and (page := self.log.entries.page(place, REBUILD_PAGE, end)):
             # Nobody else writes these tables, so what is in memory stays true from page to page. The lock is held only
             # to write, so that the live views catch up in between.
             reading = self.lend()
             if fold is None:
-                fold = Fold(reading, BESIDE, complete=True)
+                fold = Fold(reading, BESIDE, complete=place == 0)
             fold.connection = reading
             self._apply(fold, page, projections)
             reading.end()
+            place, stream, version, *_ = page[-1]
             with self._building() as connection:
                 fold.connection = connection
                 fold.flush()
-            place = page[-1][0]
+                # Whoever goes on after a kill has to know how far this went, and with which log.
+                reached = places.update().where(places.c.name.in_(names))
+                connection.execute(reached.values(position=place, event=f"{stream}/{version}"))
             if progress is not None:
                 progress(place, end)
         return place
@@ -398,19 +424,17 @@ class Views:
 
     def _verify(self, progress: Progress | None) -> list[str]:
         with self._writing() as connection:
-            for projection in self.projections:
-                self._drop(connection, projection, BESIDE)
-                self._create(connection, projection, BESIDE)
+            # What is to prove the live views is made from the first event by itself.
+            self._drop_beside(connection, self.projections)
         place = self._make(self.projections, progress)
         differences: list[str] = []
         self.catch_up()
         with self._turn, self._writing() as connection:
             live = self.position(connection)
             self._follow_on(connection, self.projections, place, live)
-            for projection in self.projections:
-                for table in projection.tables:
-                    differences += _compare(connection, table)
-                self._drop(connection, projection, BESIDE)
+            for table in self.tables:
+                differences += _compare(connection, table)
+            self._drop_beside(connection, self.projections)
         return differences
 
     def _create(self, connection: Writing, projection: Projection, suffix: str) -> None:
@@ -418,27 +442,29 @@ class Views:
             connection, [_definition(table, suffix, connection.dialect)[0] for table in projection.tables]
         )
 
-    def _index(self, connection: Writing, projection: Projection, suffix: str) -> None:
-        """Make the indexes; of tables that are filled from the beginning, at the end: that is several times quicker."""
-        # Those of the live tables are there still.
-        name = f"{projection.version}_{token_hex(4)}"
-        indexes = [each for table in projection.tables for each in _definition(table, suffix, connection.dialect)[1]]
-        self._database.define(connection, [statement.replace(A_NAME, name) for statement in indexes])
+    def _index(self, projections: Sequence[Projection], made: int) -> None:
+        """Make the indexes of tables beside the live ones but for the first few: to fill those without is much quicker.
 
-    def _drop(self, connection: Writing, projection: Projection, suffix: str) -> None:
-        self._database.define(connection, [f"DROP TABLE IF EXISTS {table.name}{suffix}" for table in projection.tables])
+        Each has a transaction of its own, so that whoever waits for the one writer waits for one of them at most.
+        """
+        names = [each.name for each in projections]
+        tables = [table for projection in projections for table in projection.tables]
+        indexes = [each for table in tables for each in _definition(table, BESIDE, self.engine.dialect)[1]]
+        for count, statement in enumerate(indexes[made:], made + 1):
+            with self._building() as connection:
+                # Those of the live tables are there still, under other names.
+                self._database.define(connection, [statement.replace(A_NAME, token_hex(4))])
+                connection.execute(places.update().where(places.c.name.in_(names)).values(indexes=count))
+
+    def _drop_beside(self, connection: Writing, projections: Sequence[Projection]) -> None:
+        tables = [table for projection in projections for table in projection.tables]
+        self._database.define(connection, [f"DROP TABLE IF EXISTS {table.name}{BESIDE}" for table in tables])
+        connection.execute(places.delete().where(places.c.name.in_([each.name for each in projections])))
 
     def _swap(self, connection: Writing, projection: Projection) -> None:
         for table in projection.tables:
             connection.driver.execute(f"DROP TABLE IF EXISTS {table.name}")
             connection.driver.execute(f"ALTER TABLE {table.name}{BESIDE} RENAME TO {table.name}")
-
-    def _say_version(self, connection: Writing, projection: Projection) -> None:
-        connection.execute(places.delete().where(places.c.name == projection.name))
-        connection.execute(places.insert().values(name=projection.name, version=projection.version, position=0))
-
-    def _say_sum(self, connection: Writing) -> None:
-        connection.execute(places.update().where(places.c.name == ALL).values(version=self._sum))
 
     def _move(self, connection: Writing, to: int) -> None:
         connection.driver.execute(self._database.to_move, (to, ALL))
@@ -447,8 +473,9 @@ class Views:
         for connection in self._lent:
             connection.close()
         self._lent.clear()
-        if "engine" in self.__dict__:
-            self.engine.dispose()
+        if (engine := self.__dict__.pop("engine", None)) is not None:
+            engine.dispose()
+            self._use.close()
         self._turn.close()
         self._making.close()
 
@@ -485,8 +512,10 @@ def _whereabouts(projection: Projection) -> tuple[str, str]:
     return handler.__module__, projection.name
 
 
-def _fill_apart(place: Place, log: Place, whereabouts: Sequence[tuple[str, str]], end: int) -> None:
-    """Fill tables beside the live ones, as another process."""
+def _fill_apart(
+    place: Place, log: Place, whereabouts: Sequence[tuple[str, str]], names: Sequence[str], end: int
+) -> None:
+    """Fill the tables of some views beside the live ones, as another process; `whereabouts` are those of all."""
     projections = [
         found
         for module, name in whereabouts
@@ -495,7 +524,7 @@ def _fill_apart(place: Place, log: Place, whereabouts: Sequence[tuple[str, str]]
     ]
     events = EventLog(log)
     views = Views(place, events, projections)
-    views._fill(projections, end, None)
+    views._fill([each for each in projections if each.name in names], end, None)
     views.close()
     events.close()
 
@@ -529,4 +558,4 @@ def _compare(connection: Writing, table: Table) -> list[str]:
     return lines
 
 
-__all__ = ["Broken", "Fold", "Outdated", "Progress", "Views"]
+__all__ = ["Broken", "Fold", "Progress", "Views"]

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -15,7 +16,7 @@ from sqlalchemy.pool import QueuePool
 
 from projections.projection import Reading
 from provider.durable import look_into, make_private
-from provider.locks import PATIENCE, AdvisoryLock, Turn
+from provider.locks import PATIENCE, AdvisoryLock, Shared, Turn, unshared
 from provider.schema import Place, Schema, lock_number
 
 SERVING, FILLING = 3_000, 64_000
@@ -76,6 +77,22 @@ class ViewsDatabase(Protocol):
     def alone(self, name: str) -> Held:
         """Return the right to do something that takes long, in one process of all at a time."""
 
+    def in_use(self) -> Use:
+        """Let others know that these views are in use, until that is closed."""
+
+    def others(self) -> list[Self]:
+        """Return the views of other versions that lie beside these."""
+
+    def drop(self) -> bool:
+        """Drop all that there is of these views, and say whether they could be: not while somebody uses them."""
+
+
+class Use(Protocol):
+    """What is closed by whoever no longer uses something."""
+
+    def close(self) -> None:
+        """Use it no longer."""
+
 
 @dataclass(frozen=True)
 class SqliteViews:
@@ -127,6 +144,26 @@ class SqliteViews:
     def alone(self, name: str) -> Turn:
         return Turn(self.path.with_name(f"{self.path.name}.{name}"))
 
+    def in_use(self) -> Shared:
+        return Shared(self._use)
+
+    @property
+    def _use(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.use")
+
+    def others(self) -> list[SqliteViews]:
+        base = self.path.name.partition("-")[0]
+        found = self.path.parent.glob(f"{base}*{self.path.suffix}")
+        return [SqliteViews(file) for file in sorted(found) if file != self.path]
+
+    def drop(self) -> bool:
+        with unshared(self._use) as nobody_uses_it:
+            if nobody_uses_it:
+                # Its own file last: where this is cut short, the rest is found again by it.
+                for end in ("-wal", "-shm", ".turn", ".making", ".use", ""):
+                    self.path.with_name(self.path.name + end).unlink(missing_ok=True)
+        return nobody_uses_it
+
 
 class Queue:
     """The threads of one process, one at a time; those of others wait in the server."""
@@ -148,9 +185,6 @@ class Queue:
         """There is nothing to let go of."""
 
 
-WRITER = lock_number("views writer")
-
-
 @dataclass(frozen=True)
 class PostgresViews:
     """The views in a schema.
@@ -162,8 +196,12 @@ class PostgresViews:
     place: Schema
     to_read = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE places IN ACCESS SHARE MODE"
     to_build = "BEGIN; SET LOCAL synchronous_commit = off"
-    to_write = f"{to_build}; SET LOCAL lock_timeout = '{PATIENCE:g}s'; SELECT pg_advisory_xact_lock({WRITER})"
     to_move = "UPDATE places SET position = %s WHERE name = %s"
+
+    @cached_property
+    def to_write(self) -> str:
+        writer = lock_number(f"writer of {self.place.name}")
+        return f"{self.to_build}; SET LOCAL lock_timeout = '{PATIENCE:g}s'; SELECT pg_advisory_xact_lock({writer})"
 
     def engine(self) -> Engine:
         engine = create_engine(
@@ -179,6 +217,8 @@ class PostgresViews:
         @event.listens_for(engine, "connect")
         def set_up(connection: Any, _: Any) -> None:
             connection.autocommit = True
+            # Held for as long as the connection lives: who has it uses these views.
+            connection.execute("SELECT pg_advisory_lock_shared(%s)", (self._use,))
             look_into(connection, self.place.name)
 
         return engine
@@ -211,7 +251,43 @@ class PostgresViews:
         return Queue()
 
     def alone(self, name: str) -> AdvisoryLock:
-        return AdvisoryLock(self.place.url, lock_number(f"views {name}"))
+        return AdvisoryLock(self.place.url, lock_number(f"{name} of {self.place.name}"))
+
+    @property
+    def _use(self) -> int:
+        return lock_number(f"use of {self.place.name}")
+
+    def in_use(self) -> Use:
+        return NoUse()
+
+    def others(self) -> list[PostgresViews]:
+        from psycopg import connect
+
+        base = self.place.name.rpartition("_")[0]
+        with connect(self.place.url, autocommit=True) as connection:
+            found = connection.execute(
+                "SELECT nspname::text FROM pg_namespace WHERE (nspname = %s OR starts_with(nspname, %s)) "
+                "AND nspname <> %s AND pg_has_role(nspowner, 'USAGE') ORDER BY nspname",
+                (base, f"{base}_", self.place.name),
+            )
+            return [PostgresViews(Schema(self.place.url, name)) for (name,) in found]
+
+    def drop(self) -> bool:
+        from psycopg import connect
+        from psycopg.sql import SQL, Identifier
+
+        with connect(self.place.url) as connection:
+            locked = connection.execute("SELECT pg_try_advisory_xact_lock(%s)", (self._use,)).fetchone()
+            if locked == (True,):
+                connection.execute(SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(Identifier(self.place.name)))
+        return locked == (True,)
+
+
+class NoUse:
+    """Nothing to close: each connection says by itself that it uses what it reads."""
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
 
 
 def database_of(place: Place) -> ViewsDatabase:

@@ -22,6 +22,7 @@ from flask.testing import FlaskClient
 
 from domain.access import Role
 from provider.office import Office
+from provider.schema import Schema
 from provider.settings import Settings
 from provider.work import Act
 from tests.postgres import Server, running
@@ -120,15 +121,18 @@ class Templates:
 
     def copy(self, template: Path, settings: Settings, *, without: Sequence[str] = ()) -> None:
         """Make what the settings name as a copy of a template; `without` are stores that are left out."""
-        left_out = shutil.ignore_patterns(*(f"{store}.*" for store in without))
+        left_out = shutil.ignore_patterns(*(f"{store}[.-]*" for store in without))
         shutil.copytree(template, settings.data, ignore=left_out)
         if self.server is not None and settings.database_url is not None:
             name = settings.database_url.partition("?")[0].rpartition("/")[2]
             self.server.make(template.name, name)
             if without:
+                from provider.bootstrap import place_of_views
+
                 with psycopg.connect(settings.database_url, autocommit=True) as connection:
                     for store in without:
-                        connection.execute(f'DROP SCHEMA IF EXISTS "{store}" CASCADE')
+                        place = cast(Schema, place_of_views(settings) if store == "views" else settings.place(store))
+                        connection.execute(f'DROP SCHEMA IF EXISTS "{place.name}" CASCADE')
 
 
 def _found(office: Office) -> tuple[UUID, str]:

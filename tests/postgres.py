@@ -42,7 +42,9 @@ def copied(data: Path, settings: Settings) -> None:
 
 def looked_up(settings: Settings, store: str, statement: str) -> list[tuple[Any, ...]]:
     """Return what a statement finds in a store, past all of our code; the statement fits both databases."""
-    place = settings.place(store)
+    from provider.bootstrap import place_of_views
+
+    place = place_of_views(settings) if store == "views" else settings.place(store)
     if isinstance(place, Path):
         with closing(sqlite3.connect(place)) as file, file:
             return file.execute(statement).fetchall()

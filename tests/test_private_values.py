@@ -25,6 +25,7 @@ from domain.access import Role
 from domain.aggregate import Aggregate
 from domain.private import Private
 from domain.submission import Outcome, Rejection
+from provider.bootstrap import place_of_views
 from provider.commands import access
 from provider.commands.submissions import SaidOutcome
 from provider.office import Office
@@ -35,6 +36,7 @@ from tests.academy import half_days
 from tests.conftest import Caller, Clock, app_of
 from tests.graduates import Graduates
 from tests.postgres import looked_up
+from tests.stores import file_of
 
 LEARNERS = [
     ("Wilhelmina", "Quackenbush", "wilhelmina.quackenbush@privacy.example"),
@@ -231,11 +233,11 @@ def test_no_private_value_lies_in_any_file(busy: Busy, settings: Settings, tmp_p
     # ... and in no file as it is.
     files = stored(busy.office)
     stores = ("events", "views", "vault", "desk") if settings.database_url is None else ()
-    assert {file.name for file in files} >= {f"{name}.sqlite" for name in ("keys", *stores)}
+    assert {file.name for file in files} >= {file_of(settings, name).name for name in ("keys", *stores)}
     if settings.database_url is not None:
         assert {file.parts[1] for file in files if file.parts[0] == "postgresql"} == {
             "events",
-            "views",
+            place_of_views(settings).name,
             "vault",
             "desk",
         }

@@ -18,7 +18,22 @@ if TYPE_CHECKING:
 
 @click.group("views")
 def command() -> None:
-    """Rebuild the views, or verify that they say what the events say."""
+    """Prepare or rebuild the views, or verify that they say what the events say."""
+
+
+@command.command("prepare")
+def prepare() -> None:
+    """Make the views of this version of the program, if there are none yet.
+
+    Each version has views of its own, so the version before goes on serving meanwhile. Do it before you restart the
+    server with a new version; otherwise that makes them itself before it listens. `provider sweep` drops the old ones
+    once nobody uses them.
+    """
+    with _views() as views:
+        with console.progress("Making the views") as progress:
+            made = views.open(progress)
+        position = views.catch_up()
+    click.echo(f"The views {'are made' if made else 'were there'}, up to position {position}.")
 
 
 @command.command("rebuild")
@@ -45,7 +60,8 @@ def _rebuild(names: tuple[str, ...]) -> None:
             if name not in known:
                 raise click.BadParameter(f"There is no view {name}; there are {', '.join(known)}.", param_hint="VIEW")
         with console.progress("Rebuilding views") as progress:
-            position = views.rebuild([known[name] for name in names], progress)
+            # Where there were none at all, all are new by then.
+            position = views.position() if views.open(progress) else views.rebuild([known[n] for n in names], progress)
         click.echo(f"{', '.join(names) or 'All views'} rebuilt up to position {position}.")
 
 
@@ -57,6 +73,7 @@ def verify() -> int:
     """
     with _views() as views:
         with console.progress("Verifying views") as progress:
+            views.open(progress)
             differences = views.verify(progress)
         for line in differences:
             click.echo(line)
@@ -69,9 +86,10 @@ def verify() -> int:
 
 def _delete_damaged(error: Exception) -> bool:
     """Delete the file of the views if it is damaged, and say so; the damage may also be in the log."""
+    from provider.bootstrap import place_of_views
     from provider.outage import damaged
 
-    place = console.settings().place("views")
+    place = place_of_views(console.settings())
     if not (damaged(error) and isinstance(place, Path) and _is_damaged(place)):
         return False
     for file in (place, Path(f"{place}-wal"), Path(f"{place}-shm")):
@@ -101,7 +119,6 @@ def _views() -> Iterator[Views]:
     log = EventLog(settings.place("events"))
     views = Views(settings.place("views"), log, PROJECTIONS)
     try:
-        views.open()
         yield views
     finally:
         views.close()

@@ -248,7 +248,7 @@ def test_a_log_that_cannot_be_read_is_not_ready_and_what_was_counted_is_told_all
 
 @pytest.mark.sqlite
 def test_views_that_cannot_be_read_are_not_ready(client: FlaskClient, office: Office) -> None:
-    views = sqlite3.connect(office.settings.store("views"))
+    views = sqlite3.connect(office.views.place)
     views.execute("DROP TABLE places")
     views.commit()
     views.close()

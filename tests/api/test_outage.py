@@ -18,6 +18,7 @@ from provider.office import Office
 from tests.conftest import Caller
 from tests.faults.lost_views import roll_back
 from tests.faults.office import by_another
+from tests.stores import file_of
 
 pytestmark = pytest.mark.sqlite
 
@@ -51,7 +52,7 @@ def test_on_a_full_disk_nothing_is_acknowledged_and_the_same_can_be_sent_again(
 ) -> None:
     registrar_caller.post("/v1/people", {"given": "Grace"})
     before, key = people(office), uuid4().hex
-    with full_disk(office.settings.store(store)):
+    with full_disk(file_of(office.settings, store)):
         must_be_told(registrar_caller.post("/v1/people", {"given": "Ada"}, key=key), "disk is full")
         assert people(office) == before
 
@@ -66,10 +67,10 @@ def test_what_is_recorded_is_acknowledged_though_the_views_cannot_follow(
 ) -> None:
     made = registrar_caller.post("/v1/people", {"given": "Grace"}).json["id"]
     version = office.log.get(Person, UUID(made)).version
-    by_another(office.settings.store("views"), "ALTER TABLE history_entries RENAME TO elsewhere")
+    by_another(office.views.place, "ALTER TABLE history_entries RENAME TO elsewhere")
     done = registrar_caller.post(f"/v1/people/{made}/contact", {"email": "grace@example.org", "phone": None})
     shown = registrar_caller.get(f"/v1/people/{made}")
-    by_another(office.settings.store("views"), "ALTER TABLE elsewhere RENAME TO history_entries")
+    by_another(office.views.place, "ALTER TABLE elsewhere RENAME TO history_entries")
 
     assert done.status_code == 200
     assert office.log.get(Person, UUID(made)).version == version + 1
@@ -79,8 +80,8 @@ def test_what_is_recorded_is_acknowledged_though_the_views_cannot_follow(
 
 
 def test_views_that_were_taken_away_are_no_answer(office: Office, admin_caller: Caller) -> None:
-    views = office.settings.store("views")
-    for file in views.parent.glob("views.sqlite*"):
+    views = office.views.place
+    for file in views.parent.glob("views-*"):
         file.rename(file.with_name("away-" + file.name))
     answers: list[Any] = []
 
@@ -95,7 +96,7 @@ def test_views_that_were_taken_away_are_no_answer(office: Office, admin_caller: 
 def test_views_rolled_back_under_a_server_are_brought_to_the_end_again_by_whoever_reads(
     office: Office, admin_caller: Caller, registrar: UUID, token_of: Callable[..., str], caller: Callable[..., Caller]
 ) -> None:
-    views = office.settings.store("views")
+    views = office.views.place
     old = views.with_name("old-views")
     by_another(views, f"VACUUM INTO '{old}'")
     token = token_of(registrar, Role.REGISTRAR)

@@ -571,8 +571,8 @@ def test_no_private_value_is_in_the_log_or_the_views(told: str, clerk: Caller, o
         b"wandered off",
         hashlib.sha256(FILE).hexdigest().encode(),
     ]
-    for name in ("events", "views"):
-        for file in office.settings.data.glob(f"{name}.sqlite*"):
+    for name in ("events.", "views-"):
+        for file in office.settings.data.glob(f"{name}*"):
             held = file.read_bytes()
             assert [value for value in secret if value in held] == [], file.name
 

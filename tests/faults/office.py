@@ -24,6 +24,7 @@ from provider.commands import access
 from provider.settings import Settings
 from provider.work import Act
 from tests.bench.servers import Seeded, seed
+from tests.stores import file_of
 
 ROOT = Path(__file__).parents[2]
 COURSES = 24
@@ -77,7 +78,7 @@ class Office:
         return there
 
     def store(self, name: str) -> Path:
-        return Settings.read({"PROVIDER_DATA": str(self.data)}).store(name)
+        return file_of(Settings.read({"PROVIDER_DATA": str(self.data)}), name)
 
     def program(self, *arguments: str) -> subprocess.Popen[str]:
         """Start the command `provider` on this office."""

@@ -20,9 +20,13 @@ import pytest
 
 from provider import __main__
 from provider.beforehand import look
+from provider.bootstrap import place_of_views
 from provider.office import Office
+from provider.schema import Schema
 from provider.settings import Settings
 from tests.postgres import Server, looked_up
+from tests.provider.conftest import done_to
+from tests.stores import file_of
 
 SECRET = "correct-horse"
 COMMANDS = [("views", "verify"), ("course", "list"), ("serve",)]
@@ -394,7 +398,7 @@ def test_tables_of_another_program_are_left_alone(run: Run, closed: Settings, co
 @each_command
 @pytest.mark.parametrize("store", STORES)
 def test_a_file_that_is_no_database_is_named(run: Run, closed: Settings, command: tuple[str, ...], store: str) -> None:
-    file = closed.store(store)
+    file = file_of(closed, store)
     for each in (file, Path(f"{file}-wal"), Path(f"{file}-shm")):
         each.unlink(missing_ok=True)
     file.write_bytes(b"a letter to somebody, and no database at all" * 100)
@@ -404,16 +408,24 @@ def test_a_file_that_is_no_database_is_named(run: Run, closed: Settings, command
 
 
 @each_command
-def test_an_older_form_of_the_views_is_made_anew(run: Run, closed: Settings, command: tuple[str, ...]) -> None:
-    looked_up(closed, "views", "UPDATE places SET version = 0 WHERE name = 'courses'")
-    before = contents(closed)
+def test_views_of_another_version_are_left_alone_and_those_of_this_one_are_made(
+    run: Run, closed: Settings, command: tuple[str, ...]
+) -> None:
+    mine = place_of_views(closed)
+    if isinstance(mine, Path):
+        theirs = mine.with_name("views-00000000.sqlite")
+        mine.rename(theirs)
+    else:
+        theirs = Schema(mine.url, "views_00000000")
+        looked_up(closed, "events", f"ALTER SCHEMA {mine.name} RENAME TO {theirs.name}")
+    before, places = contents(closed), done_to(theirs, "SELECT * FROM places")
 
     if command == ("serve",):
         assert "mistake in the program (Served" in run(command, **environ(closed)).err
     else:
         assert run(command, **environ(closed)).status == 0
     assert contents(closed) == before
-    assert looked_up(closed, "views", "SELECT version FROM places WHERE name = 'courses'") != [(0,)]
+    assert looked_up(closed, "views", "SELECT * FROM places") == done_to(theirs, "SELECT * FROM places") == places
 
 
 # Keys.

@@ -32,6 +32,7 @@ from provider.settings import Settings
 from provider.token import looks_like_a_token
 from tests.academy import Academy
 from tests.conftest import Clock
+from tests.stores import file_of
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 SAMPLE = Path(attendee_file.__file__).parent / "samples" / "eventbrite-cspo.csv"
@@ -315,7 +316,7 @@ def test_views_that_agree_are_said_to(with_institution: Run, office: Office) -> 
 
 
 def test_views_that_differ_are_listed_and_mended(with_institution: Run, office: Office) -> None:
-    with sqlite3.connect(office.settings.store("views")) as views:
+    with sqlite3.connect(office.views.place) as views:
         views.execute("UPDATE access_tokens SET revoked = 1")
     views.close()
     said = with_institution("views", "verify")
@@ -324,6 +325,24 @@ def test_views_that_differ_are_listed_and_mended(with_institution: Run, office: 
     assert all(line.startswith("access_tokens: ") for line in said.out.splitlines())
     assert said.out
     assert with_institution("views", "rebuild").status == 0
+    assert with_institution("views", "verify").status == 0
+
+
+def test_views_are_prepared_once_and_those_of_another_version_dropped_by_the_sweep(
+    with_institution: Run, office: Office
+) -> None:
+    office.close()
+    mine = file_of(office.settings, "views")
+    theirs = mine.with_name("views-00000000.sqlite")
+    mine.rename(theirs)
+
+    assert "are made, up to position" in with_institution("views", "prepare").out
+    assert "were there, up to position" in with_institution("views", "prepare").out
+    assert theirs.exists()
+    assert "views of another version" in with_institution("sweep").out
+
+    assert not theirs.exists()
+    assert "another version" not in with_institution("sweep").out
     assert with_institution("views", "verify").status == 0
 
 
@@ -693,7 +712,7 @@ def test_a_sweep_by_the_wrong_log_destroys_no_value(run: Run, settings: Settings
     with long_ago.log.entries.datastore.transaction(commit=True) as written:
         written.execute("DELETE FROM stored_events WHERE rowid > 1")
     long_ago.close()
-    settings.store("views").unlink()
+    file_of(settings, "views").unlink()
     said = run("sweep")
 
     assert (said.status, said.out) == (4, "")

@@ -30,6 +30,7 @@ from provider.schema import Place, Schema
 from provider.settings import Settings
 from provider.vault import VAULT_TABLES
 from tests.provider.conftest import Places
+from tests.stores import file_of
 
 TABLES = {"vault": VAULT_TABLES, "keys": KEYS_TABLES, "desk": DESK_TABLES}
 
@@ -151,7 +152,7 @@ def test_all_that_an_office_keeps_is_for_its_owner_only(tmp_path):
         os.umask(mask)
     modes = {each.name: each.stat().st_mode & 0o077 for each in settings.data.rglob("*.sqlite*")}
     office.close()
-    assert {f"{name}.sqlite" for name in ("events", "views", "vault", "keys", "desk")} <= modes.keys()
+    assert {file_of(settings, name).name for name in ("events", "views", "vault", "keys", "desk")} <= modes.keys()
     assert not any(modes.values()), modes
 
 

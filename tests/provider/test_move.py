@@ -33,6 +33,7 @@ from tests.graduates import prepared
 from tests.idempotency import key_of
 from tests.postgres import Server
 from tests.provider.conftest import done_to
+from tests.stores import file_of
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ def contents(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
         "vault": "SELECT * FROM private_values ORDER BY commitment",
         "keys": "SELECT * FROM keys ORDER BY id",
     }
-    return {store: done_to(settings.store(store), statement) for store, statement in statements.items()}
+    return {store: done_to(file_of(settings, store), statement) for store, statement in statements.items()}
 
 
 def schemas(url: str) -> set[str]:
@@ -120,7 +121,7 @@ def test_a_gap_in_the_positions_stays_and_no_position_is_given_twice(files: Sett
     place = files.place("events")
     done_to(place, "UPDATE stored_events SET rowid = rowid + 1000 WHERE rowid > 20")
     done_to(place, "UPDATE sqlite_sequence SET seq = 5000 WHERE name = 'stored_events'")
-    for file in files.data.glob("views.sqlite*"):
+    for file in files.data.glob("views-*"):
         file.unlink()
     before = [entry[0] for entry in entries(files)]
 
@@ -295,7 +296,7 @@ def test_views_that_come_out_otherwise_are_told(files: Settings, there: Settings
     def founded(rows: Rows, event: Any) -> None:
         rows.add(table, id=event.originator_id, drawn=next(drawn))
 
-    for file in files.data.glob("views.sqlite*"):
+    for file in files.data.glob("views-*"):
         file.unlink()
 
     with pytest.raises(MovedBadly, match="test_restless") as told:

@@ -73,7 +73,8 @@ def waits_for_a_lock(url: str) -> bool:
     with psycopg.connect(url, autocommit=True) as connection:
         while time.monotonic() < until:
             found = connection.execute(
-                "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'views.places'::regclass"
+                "SELECT 1 FROM pg_locks JOIN pg_class ON pg_class.oid = relation "
+                "WHERE NOT granted AND relname = 'places'"
             )
             if found.fetchone():
                 return True
@@ -94,12 +95,13 @@ def test_a_swap_waits_for_who_reads_and_they_keep_the_state_in_which_they_began(
 ):
     made(log, steps=2)
     views.catch_up()
-    newer = Projection("test_counting", version=2, tables=(things,))
-    newer.handlers = {Thing.Made.TOPIC: counting.handlers[Thing.Made.TOPIC]}
-    next_release = Views(Schema(url, "views"), log, [newer])
+    # Whoever swaps makes other rows, so that it shows which ones are read.
+    different = Projection("test_counting", version=1, tables=(things,))
+    different.handlers = {Thing.Made.TOPIC: counting.handlers[Thing.Made.TOPIC]}
+    another = Views(Schema(url, "views"), log, [different])
     with other.reading() as read:
         assert counts(read) == [2]
-        swap = in_a_thread(next_release.open)
+        swap = in_a_thread(another.rebuild)
         assert waits_for_a_lock(url)
 
         assert counts(read) == [2]
@@ -109,7 +111,7 @@ def test_a_swap_waits_for_who_reads_and_they_keep_the_state_in_which_they_began(
     assert not swap.is_alive()
     with other.reading() as read:
         assert counts(read) == [0]
-    next_release.close()
+    another.close()
 
 
 def test_a_reading_that_began_and_has_not_read_yet_holds_its_state_too(
@@ -352,7 +354,7 @@ def test_a_loan_that_was_cancelled_spoils_none_after_it(log: EventLog, views: Vi
     views.catch_up()
     told: list[str] = []
     with psycopg.connect(url) as holder:
-        holder.execute("LOCK TABLE views.places IN ACCESS EXCLUSIVE MODE")
+        holder.execute(f"LOCK TABLE {views.place.name}.places IN ACCESS EXCLUSIVE MODE")
 
         def borrow_twice() -> None:
             try:

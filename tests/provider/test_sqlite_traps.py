@@ -25,6 +25,7 @@ from provider.settings import Settings
 from provider.views import Broken
 from tests.faults.lost_views import corrupt, lay_old_file, lay_old_file_alone, replace_by_noise, roll_back
 from tests.faults.office import ROOT, by_another, environment, files_of, outsider
+from tests.stores import file_of
 
 pytestmark = pytest.mark.sqlite
 
@@ -45,14 +46,14 @@ def provider(settings: Settings, *arguments: str) -> tuple[int, str]:
 
 
 def journal(office: Office, store: str) -> Path:
-    return Path(f"{office.settings.store(store)}-wal")
+    return Path(f"{file_of(office.settings, store)}-wal")
 
 
 @pytest.mark.parametrize("store", ["events", "views", "vault", "keys"])
 def test_a_vacuum_by_another_program_moves_nothing(office: Office, person: Register, store: str) -> None:
     people = [person(f"Grace {n}", "Hopper") for n in range(3)]
     before = office.log.entries.page(0, 1_000)
-    by_another(office.settings.store(store), "VACUUM")
+    by_another(file_of(office.settings, store), "VACUUM")
     person("Ada", "Lovelace")
 
     after = office.log.entries.page(0, 1_000)
@@ -81,7 +82,7 @@ def test_a_log_that_lost_its_end_is_an_alarm_and_no_position_is_given_twice(
 def test_who_finds_a_database_locked_waits_a_moment(office: Office, person: Register, store: str) -> None:
     before = office.log.position()
     made: list[UUID] = []
-    with outsider(office.settings.store(store), "BEGIN IMMEDIATE"):
+    with outsider(file_of(office.settings, store), "BEGIN IMMEDIATE"):
         waiting = threading.Thread(target=lambda: made.append(person("Grace", "Hopper")))
         waiting.start()
         time.sleep(0.2)
@@ -113,14 +114,14 @@ def test_a_journal_grows_while_somebody_reads_and_begins_anew_after_it(office: O
 def test_no_reader_of_ours_keeps_a_journal_from_beginning_anew(office: Office, person: Register) -> None:
     for store in ("events", "views", "vault", "keys"):
         person("Grace", "Hopper")
-        with closing(sqlite3.connect(office.settings.store(store))) as raw:
+        with closing(sqlite3.connect(file_of(office.settings, store))) as raw:
             busy, written, home = raw.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
         assert (busy, written) == (0, home), store
 
 
 def damage(office: Office, make: Callable[[Path, Path], None]) -> None:
     """Close an office, and do something to its views that an old copy may be needed for."""
-    views = office.settings.store("views")
+    views = office.views.place
     old = views.with_name("old-views")
     office.views.catch_up()
     by_another(views, f"VACUUM INTO '{old}'")
@@ -152,19 +153,19 @@ def test_views_are_never_deleted_for_damage_to_the_log(office: Office, person: R
     person("Grace", "Hopper")
     office.close()
     replace_by_noise(settings.store("events"), settings.store("events"))
-    before = settings.store("views").read_bytes()
+    before = file_of(settings, "views").read_bytes()
 
     status, said = provider(settings, "views", "rebuild")
     assert status == 4
     assert "damaged" in said
-    assert settings.store("views").read_bytes()[100:] == before[100:]
+    assert file_of(settings, "views").read_bytes()[100:] == before[100:]
 
 
 @pytest.mark.parametrize("make", [lay_old_file, lay_old_file_alone, roll_back])
 def test_views_that_were_rolled_back_catch_up(
     office: Office, person: Register, settings: Settings, make: Callable[[Path, Path], None]
 ) -> None:
-    views = settings.store("views")
+    views = file_of(settings, "views")
     old = views.with_name("old-views")
     by_another(views, f"VACUUM INTO '{old}'")
     person("Grace", "Hopper")
@@ -180,7 +181,7 @@ def test_views_that_were_rolled_back_catch_up(
 def test_views_rolled_back_under_an_open_office_catch_up_with_the_next_command(
     office: Office, person: Register, settings: Settings
 ) -> None:
-    views = settings.store("views")
+    views = file_of(settings, "views")
     old = views.with_name("old-views")
     by_another(views, f"VACUUM INTO '{old}'")
     person("Grace", "Hopper")

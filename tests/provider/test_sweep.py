@@ -58,11 +58,11 @@ def test_what_is_older_than_a_day_goes_and_what_is_in_use_stays(
     looked_up(office.settings, "events", f"UPDATE idempotency SET recorded_at = '{then}'")
     clock.move(hours=23, minutes=59)
     young = office.vault.seal(uuid4(), "a name of a command under way")
-    assert office.sweep() == Swept(files=0, answers=0, values=0)
+    assert office.sweep() == Swept(files=0, answers=0, values=0, views=0)
     assert office.log.answered(key) is not None
 
     clock.move(minutes=2)
-    assert office.sweep() == Swept(files=1, answers=1, values=1)
+    assert office.sweep() == Swept(files=1, answers=1, values=1, views=0)
 
     assert (office.vault.open_one(orphan), office.desk.staged(file.id)) == (None, None)
     assert office.vault.open_one(young) == "a name of a command under way"
@@ -71,4 +71,4 @@ def test_what_is_older_than_a_day_goes_and_what_is_in_use_stays(
         row = directory.person(read, ada)
     assert row is not None
     assert (office.vault.open_one(row["given"]), office.vault.open_one(row["email"])) == ("Ada", "ada@example.org")
-    assert office.sweep() == Swept(files=0, answers=0, values=0)
+    assert office.sweep() == Swept(files=0, answers=0, values=0, views=0)

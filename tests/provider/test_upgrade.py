@@ -1,69 +1,184 @@
-"""Old and new programs side by side on one log: neither spoils the views of the other."""
+"""Old and new versions of the program side by side on one log, without a pause and without harm to each other."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
-from projections.projection import Projection, Rows, number, uid, view_table
+from projections.projection import Projection, Rows, holds, number, uid, view_table
 from provider.log import EventLog
-from provider.views import Outdated, Views
+from provider.office import Office
+from provider.schema import Place
+from provider.views import Views, place_of
+from tests.provider.conftest import Places
+from tests.provider.releases import Told, run, shapes
 from tests.provider.things import Thing
 
-old_things = view_table("upgraded_things", uid("thing"), number("steps"), key=("thing",))
+upgraded = view_table("upgraded_things", uid("thing"), number("steps"), key=("thing",))
 
 
 def projection(version: int) -> Projection:
-    made = Projection("upgraded", version=version, tables=(old_things,))
+    """Return a view that says of each thing by which version it was written down."""
+    made = Projection("upgraded", version=version, tables=(upgraded,))
 
     @made.on(Thing.Made)
     def _made(rows: Rows, event: Any) -> None:
-        rows.add(old_things, thing=event.originator_id, steps=version)
+        rows.add(upgraded, thing=event.originator_id, steps=version)
 
     return made
 
 
+def seen(views: Views) -> list[int]:
+    with views.reading() as read:
+        return [row.steps for row in read.execute(select(upgraded).where(holds(upgraded, None)))]
+
+
+def is_there(place: Place, others: Views) -> bool:
+    """Say whether there are views at a place, as others see it who lie beside them."""
+    return place in [getattr(each, "path", None) or each.place for each in others._database.others()]
+
+
 @pytest.fixture
-def log(tmp_path: Path) -> Iterator[EventLog]:
-    log = EventLog(tmp_path / "events.sqlite")
+def log(place: Places) -> Iterator[EventLog]:
+    log = EventLog(place("events"))
     yield log
     log.close()
 
 
-def test_an_old_program_leaves_the_views_of_a_newer_one_alone(log: EventLog, tmp_path: Path) -> None:
-    place = tmp_path / "views.sqlite"
-    old, new = Views(place, log, [projection(1)]), Views(place, log, [projection(2)])
-    old.open()
+@pytest.fixture
+def old(log: EventLog, place: Places) -> Iterator[Views]:
+    views = Views(place("views"), log, [projection(1)])
+    views.open()
+    yield views
+    views.close()
+
+
+@pytest.fixture
+def new(log: EventLog, place: Places) -> Iterator[Views]:
+    views = Views(place("views"), log, [projection(2)])
+    yield views
+    views.close()
+
+
+def test_the_old_version_serves_while_the_new_one_makes_its_views_and_afterwards(
+    log: EventLog, old: Views, new: Views
+) -> None:
+    log.record(Thing.make(), asked={})
+    served: list[list[int]] = []
+
+    def serve(_done: int, _of: int) -> None:
+        old.catch_up(log.record(Thing.make(), asked={}).position)
+        served.append(seen(old))
+
+    assert new.open(serve)
+
+    # What was recorded meanwhile came into both.
+    assert served == [[1, 1]]
+    new.catch_up(log.record(Thing.make(), asked={}).position)
+    old.catch_up()
+    assert (seen(old), seen(new)) == ([1, 1, 1], [2, 2, 2])
+    assert (old.verify(), new.verify()) == ([], [])
+
+
+def test_whoever_goes_back_to_the_old_version_finds_its_views_as_they_were(
+    log: EventLog, old: Views, new: Views, place: Places
+) -> None:
     log.record(Thing.make(), asked={})
     old.catch_up()
-
+    old.close()
     new.open()
     log.record(Thing.make(), asked={})
 
-    with pytest.raises(Outdated, match="Restart"):
-        old.catch_up()
-    with pytest.raises(Outdated), old.reading() as reading:
-        old.position(reading)
-    restarted = Views(place, log, [projection(1)])
-    with pytest.raises(Outdated):
-        restarted.open()
-    new.catch_up()
-    assert new.verify() == []
-    for views in (old, new, restarted):
-        views.close()
+    again = Views(place("views"), log, [projection(1)])
+
+    assert not again.open()
+    again.catch_up()
+    assert seen(again) == [1, 1]
+    again.close()
 
 
-def test_a_program_with_one_view_more_is_a_newer_one(log: EventLog, tmp_path: Path) -> None:
-    place = tmp_path / "views.sqlite"
-    more_things = view_table("upgraded_more", uid("thing"), key=("thing",))
-    old = Views(place, log, [projection(1)])
-    new = Views(place, log, [projection(1), Projection("more", version=1, tables=(more_things,))])
-    old.open()
+def test_views_that_somebody_uses_are_not_dropped_and_those_that_nobody_uses_are(
+    log: EventLog, old: Views, new: Views, place: Places
+) -> None:
+    log.record(Thing.make(), asked={})
+    old.catch_up()
     new.open()
-    with pytest.raises(Outdated):
-        old.catch_up()
-    for views in (old, new):
-        views.close()
+
+    assert new.drop_others() == 0
+    assert seen(old) == [1]
+    old.close()
+    assert is_there(old.place, new)
+    assert new.drop_others() == 1
+
+    assert not is_there(old.place, new)
+    assert seen(new) == [2]
+    again = Views(place("views"), log, [projection(1)])
+    assert again.open()
+    assert seen(again) == [1]
+    again.close()
+
+
+@pytest.mark.sqlite
+def test_nothing_is_left_of_views_that_were_dropped_and_no_other_file_is_touched(
+    old: Views, new: Views, tmp_path: Path
+) -> None:
+    new.open()
+    mine = {file.name for file in tmp_path.iterdir() if file.name.startswith(new.place.stem)}
+    beside = tmp_path / "viewsonic.txt"
+    beside.write_text("a note")
+    old.close()
+
+    new.drop_others()
+
+    left = {file.name for file in tmp_path.iterdir() if not file.name.startswith("events")}
+    assert left == {*mine, beside.name}
+
+
+def test_the_sweep_drops_the_views_of_another_version(office: Office) -> None:
+    before = Views(office.settings.place("views"), office.log, [projection(1)])
+    before.open()
+
+    assert office.sweep().views == 0
+    before.close()
+    assert office.sweep().views == 1
+    assert office.views.verify() == []
+
+
+def test_a_view_more_makes_another_set(tmp_path: Path) -> None:
+    place = tmp_path / "views.sqlite"
+    one, two = projection(1), Projection("other", version=1, tables=())
+
+    assert len({place_of(place, each) for each in ([one], [two], [one, two], [projection(2), two])}) == 4
+    assert place_of(place, [one, two]) == place_of(place, [two, one])
+
+
+def test_a_new_view_and_a_new_event_come_into_use_without_a_pause(place: Places) -> None:
+    """As releases.py tells: first all programs learn to read the new event, then they are let to store it."""
+    events, views = place("events"), place("views")
+
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn"), max_tasks_per_child=1) as processes:
+
+        def side_by_side(older: int, newer: int, seats: int, upto: int) -> tuple[Told, Told]:
+            both = [processes.submit(run, release, events, views, seats, upto) for release in (older, newer)]
+            one, other = (each.result(60) for each in both)
+            return one, other
+
+        first, second = side_by_side(1, 2, 10, 40)
+        assert set(shapes(events)) == {1}
+        again, third = side_by_side(2, 3, 10, 80)
+
+    assert sorted(set(shapes(events))) == [1, 2]
+    assert [told.differences for told in (first, second, again, third)] == [[], [], [], []]
+    assert (set(first.prices.values()), len(first.prices)) == ({"590.00"}, 20)
+    assert (set(second.prices.values()), len(second.prices)) == ({"590.00 EUR"}, 20)
+    assert again.prices == third.prices
+    assert (set(third.prices.values()), len(third.prices)) == ({"590.00 EUR"}, 40)
+    # The second has views of its own beside those of the first; the third goes on with those of the second.
+    assert first.place != second.place == again.place == third.place
+    assert (first.made_anew, second.made_anew, again.made_anew, third.made_anew) == (True, True, False, False)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Thread
 
@@ -13,8 +15,9 @@ from sqlalchemy import select
 
 from projections.projection import Projection, holds
 from provider.log import EventLog
-from provider.views import BESIDE, Broken, Views, _fill_apart, _halves, _whereabouts
-from tests.provider.conftest import Places
+from provider.schema import Place
+from provider.views import REBUILD_PAGE, Broken, Views, _fill_apart, _halves, _whereabouts
+from tests.provider.conftest import Places, done_to
 from tests.provider.things import Thing, counting, things
 
 
@@ -41,6 +44,22 @@ def made(log: EventLog, steps: int = 0, *, ended: bool = False) -> Thing:
         thing.end()
     log.record(thing, asked={})
     return thing
+
+
+def walked(steps: int) -> Thing:
+    """Return a thing that nobody has recorded yet."""
+    thing = Thing.make()
+    for _ in range(steps):
+        thing.go()
+    return thing
+
+
+def fill(place: Places, log: EventLog) -> None:
+    """Fill the tables beside the live ones, as another process would, and leave it at that.
+
+    It finds its views by their module and name, as another interpreter has to.
+    """
+    _fill_apart(place("views"), log.place, [_whereabouts(counting)], ["test_counting"], log.position())
 
 
 def rows(views: Views, at: int | None = None) -> list[tuple[int, list[int]]]:
@@ -123,6 +142,81 @@ def test_a_rebuild_tells_how_far_it_is(log: EventLog, views: Views):
     assert told[-1] == (10, 10)
 
 
+def rebuild_and_tell(events: Place, views: Place, told: Connection) -> None:
+    """Rebuild the views as a process of its own, which tells how far it is and may be killed."""
+    log = EventLog(events)
+    making = Views(views, log, [counting])
+    making.rebuild(progress=lambda done, of: told.send((done, of)))
+
+
+def test_a_rebuild_that_was_killed_is_gone_on_with(log: EventLog, views: Views, place: Places):
+    log.record(*(walked(99) for _ in range(REBUILD_PAGE * 3 // 100)), asked={})
+    views.catch_up()
+    before = rows(views)
+    context = get_context("spawn")
+    hears, tells = context.Pipe(duplex=False)
+    other = context.Process(target=rebuild_and_tell, args=(place("events"), place("views"), tells), daemon=True)
+    other.start()
+    done, of = hears.recv()
+    other.kill()
+    other.join()
+    assert done < of
+    made(log, steps=1)
+    told: list[tuple[int, int]] = []
+
+    assert views.rebuild(progress=lambda done, of: told.append((done, of))) == of + 2
+
+    assert told[0][0] >= done
+    assert told[-1] == (of + 2, of + 2)
+    assert rows(views) == [*before, (1, [1])]
+    assert views.verify() == []
+
+
+@pytest.mark.parametrize("spoilt", ["another log", "another beginning", "a shorter log"])
+def test_what_was_begun_with_another_log_is_not_gone_on_with(log: EventLog, views: Views, place: Places, spoilt: str):
+    log.record(walked(9), asked={})
+    views.catch_up()
+    fill(place, log)
+    statement = {
+        "another log": "UPDATE places SET event = 'x/1' WHERE name = 'test_counting'",
+        "another beginning": "UPDATE places SET position = 3 WHERE name = 'test_counting'",
+        "a shorter log": "UPDATE places SET position = 99 WHERE name = 'test_counting'",
+    }[spoilt]
+    done_to(views.place, "UPDATE test_things__beside SET count = 77")
+    done_to(views.place, statement)
+
+    views.rebuild()
+
+    assert rows(views) == [(9, list(range(1, 10)))]
+    assert views.verify() == []
+
+
+def test_a_rebuild_killed_before_the_swap_makes_no_index_twice(log: EventLog, views: Views, place: Places):
+    log.record(walked(9), asked={})
+    views.catch_up()
+    fill(place, log)
+
+    views.rebuild()
+
+    indexes = (
+        "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'test_things' AND sql IS NOT NULL"
+        if isinstance(views.place, Path)
+        else "SELECT indexname FROM pg_indexes WHERE tablename = 'test_things' AND position('_by_' IN indexname) > 0"
+    )
+    assert len(done_to(views.place, indexes)) == 1
+    assert views.verify() == []
+
+
+def test_verify_proves_the_views_by_rows_that_it_made_itself(log: EventLog, views: Views, place: Places):
+    log.record(walked(9), asked={})
+    views.catch_up()
+    fill(place, log)
+    for table in ("test_things", "test_things__beside"):
+        done_to(views.place, f"UPDATE {table} SET count = 77 WHERE since = 10")
+
+    assert len(views.verify()) == 2
+
+
 def test_verify_names_the_rows_that_differ(log: EventLog, views: Views):
     thing = made(log, steps=1)
     views.catch_up()
@@ -154,7 +248,7 @@ def test_lost_views_are_made_again(log: EventLog, views: Views, tmp_path: Path):
     made(log, steps=2)
     views.catch_up()
     views.close()
-    for file in tmp_path.glob("views.sqlite*"):
+    for file in tmp_path.glob("views-*"):
         file.unlink()
 
     again = Views(tmp_path / "views.sqlite", log, [counting])
@@ -194,16 +288,12 @@ def test_whenever_the_views_caught_up_a_rebuild_agrees(log: EventLog, views: Vie
     assert views.verify() == []
 
 
-def test_two_processes_rebuild_what_one_would(log: EventLog, views: Views):
+def test_two_processes_rebuild_what_one_would(log: EventLog, views: Views, place: Places):
     for steps in range(5):
         made(log, steps=steps)
     views.catch_up()
     before = rows(views)
-    # The second process finds its views by their module and name, as another interpreter has to.
-    _fill_apart(views.place, log.place, [], 0)
-    with views._writing() as connection:
-        views._create(connection, counting, BESIDE)
-    _fill_apart(views.place, log.place, [_whereabouts(counting)], log.position())
+    fill(place, log)
     with views._writing() as connection:
         views._swap(connection, counting)
 

@@ -6,6 +6,7 @@ import logging
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import orjson
@@ -20,6 +21,7 @@ from provider.work import ATTEMPTS, Act, Busy, Receipt, Stale, Work, command
 from tests.conftest import Clock
 from tests.idempotency import key_of
 from tests.postgres import looked_up
+from tests.provider.conftest import done_to
 from tests.provider.things import NOW, SOMEBODY, Thing, counting, things
 
 Between = Callable[[int], None]
@@ -300,7 +302,7 @@ def test_a_refusal_leaves_no_transaction_open_behind_it(office: Office, thing: U
     lent = office.views.lend()
     lent.end()
     # A reader that hangs about would keep the journal from being emptied.
-    with sqlite3.connect(office.settings.store("views")) as views:
+    with sqlite3.connect(office.views.place) as views:
         assert views.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
 
 
@@ -312,7 +314,7 @@ def test_what_is_recorded_stays_so_when_the_views_fail_and_the_next_command_heal
     office: Office, thing: UUID, caplog: pytest.LogCaptureFixture
 ) -> None:
     def rename(before: str, after: str) -> None:
-        looked_up(office.settings, "views", f"ALTER TABLE {before} RENAME TO {after}")
+        done_to(office.views.place, f"ALTER TABLE {before} RENAME TO {after}")
 
     going = Going(lambda _: rename("test_things", "elsewhere"))
     with caplog.at_level(logging.ERROR):
@@ -331,7 +333,7 @@ def test_what_is_recorded_stays_so_when_the_views_fail_and_the_next_command_heal
 def test_what_is_recorded_stays_so_when_the_views_are_destroyed(
     office: Office, thing: UUID, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    files = [office.settings.data / f"views.sqlite{suffix}" for suffix in ("", "-wal", "-shm")]
+    files = [Path(f"{office.views.place}{suffix}") for suffix in ("", "-wal", "-shm")]
 
     def destroy(_: int) -> None:
         for file in files:
