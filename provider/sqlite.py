@@ -153,15 +153,6 @@ class SqliteRecorder(SQLiteApplicationRecorder):
         with cast(Datastore, self.datastore)._turn:
             yield
 
-    def last_drawn(self) -> int:
-        """Return the greatest position that any event ever had."""
-        found = self._read("SELECT seq FROM sqlite_sequence WHERE name = ?", (self.events_table_name,))
-        return int(found[0][0]) if found else 0
-
-    def all_answers(self) -> list[tuple[str, str, str, bytes, int | None, str]]:
-        """Return the answers given to keys: principal, key, fingerprint, receipt, position and when."""
-        return self._read("SELECT principal, key, fingerprint, receipt, position, recorded_at FROM idempotency", ())
-
     def _read(self, statement: str, values: Sequence[Any]) -> list[Any]:
         """Return what one statement finds, which sees one state without a transaction."""
         cursor = self.lend()._sqlite_conn.cursor()
