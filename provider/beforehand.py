@@ -16,6 +16,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 from provider.durable import must_be_known
+from provider.postgres_server import fault, risks
 from provider.schema import Schema
 
 if TYPE_CHECKING:
@@ -82,10 +83,22 @@ def reach(settings: Settings) -> None:
         if url is not None:
             with _server(variable, url) as connection:
                 _must_take_writes(connection, [places[name].name for name in names])
+                if (said := fault(connection, url)) is not None:
+                    raise Unusable(said)
         else:
             for name in names:
                 if isinstance(place := places[name], Path):
                     _must_be_writable(place)
+
+
+def risky(settings: Settings) -> list[str]:
+    """Return what whoever set up the servers took upon themselves, a sentence each; none for files."""
+    said: list[str] = []
+    for variable, url in (("PROVIDER_DATABASE_URL", settings.database_url), ("PROVIDER_KEYS_URL", settings.keys_url)):
+        if url is not None:
+            with _server(variable, url) as connection:
+                said += risks(connection)
+    return sorted(set(said))
 
 
 def _must_be_writable(file: Path) -> None:

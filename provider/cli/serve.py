@@ -47,11 +47,13 @@ def command(host: str | None, port: int | None, workers: int | None, threads: in
 
 def _open_once(**given: object) -> None:
     """Bring tables and views up to date before there are workers, so that what is wrong is said once and clearly."""
-    from provider.beforehand import look
+    from provider.beforehand import look, risky
     from provider.bootstrap import bootstrap
 
     settings = console.settings(**given)
     look(settings)
+    for risk in risky(settings):
+        console.note(f"Beware: {risk}")
     office = bootstrap(settings)
     try:
         if not office.founded:

@@ -26,6 +26,7 @@ from provider.schema import Schema
 from provider.settings import Settings
 from tests.postgres import Server, looked_up
 from tests.provider.conftest import done_to
+from tests.provider.pooler import pooled
 from tests.stores import file_of
 
 SECRET = "correct-horse"
@@ -317,6 +318,46 @@ def test_who_may_only_use_what_is_there_may_do_so(closed: Settings, postgres_ser
             assert look(replace(closed, database_url=with_password(closed.database_url, f"u_{name}")))
         finally:
             connection.execute(f'DROP OWNED BY "u_{name}"; DROP USER "u_{name}"')
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("synchronous_commit", "off"),
+        ("synchronous_commit", "local"),
+        ("default_transaction_isolation", "repeatable read"),
+        ("statement_timeout", "30s"),
+        ("transaction_timeout", "30s"),
+        ("idle_session_timeout", "1h"),
+    ],
+)
+def test_a_setting_that_breaks_a_promise_is_named_with_the_statement_that_mends_it(
+    run: Run, tmp_path: Path, url: str, name: str, value: str
+) -> None:
+    database = urlsplit(url).path[1:]
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {database} SET {name} = '{value}'")
+    said = run(("views", "verify"), PROVIDER_DATA=tmp_path / "data", PROVIDER_DATABASE_URL=url)
+
+    is_one_sentence(said, 4, database, name, f'ALTER ROLE "postgres" SET {name} =')
+    assert schemas(url) == []
+
+
+def test_a_pooler_that_gives_each_transaction_another_connection_is_refused(run: Run, tmp_path: Path, url: str) -> None:
+    with pooled(url) as between:
+        said = run(("views", "verify"), PROVIDER_DATA=tmp_path / "data", PROVIDER_DATABASE_URL=between)
+
+    is_one_sentence(said, 4, "pooler", "by session")
+    assert schemas(url) == []
+
+
+def test_who_serves_is_told_what_a_power_cut_would_do(run: Run, tmp_path: Path, url: str) -> None:
+    said = run(("serve",), PROVIDER_DATA=tmp_path / "data", PROVIDER_DATABASE_URL=url)
+
+    names = ("fsync", "full_page_writes")
+    with psycopg.connect(url) as connection:
+        off = [name for name in names if connection.execute(f"SHOW {name}").fetchone() == ("off",)]
+    assert [name for name in names if f"Beware: The database server runs with {name} = off" in said.err] == off
 
 
 @each_command
