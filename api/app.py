@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from copy import copy
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -119,6 +121,15 @@ class App(Flask):
 
 def create_app(office: Office) -> Flask:
     """Return the application that serves this back office."""
+    app = copy(routed())
+    app.config = copy(app.config)
+    app.extensions = {**app.extensions, "office": office}
+    return app
+
+
+@cache
+def routed() -> App:
+    """Return an application with all routes and no office, which takes a third of a second to make, once."""
     app = App("api", static_folder=None)
     app.json = Json(app)
     app.config.update(
@@ -130,7 +141,6 @@ def create_app(office: Office) -> Flask:
         MAX_FORM_MEMORY_SIZE=BODY_LIMIT,
         MAX_FORM_PARTS=10,
     )
-    app.extensions["office"] = office
     api = Api(app)
     api.ma_plugin.converter.add_attribute_function(_pattern)
     api.spec.components.security_scheme("token", {"type": "http", "scheme": "bearer", "bearerFormat": "prv_…"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import re
@@ -13,6 +14,7 @@ import time
 import traceback
 from datetime import UTC, datetime, timedelta
 from fcntl import LOCK_EX, LOCK_NB, flock
+from importlib import import_module
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -129,6 +131,9 @@ forwarded_allow_ips = ""
 
 FIGURES = "PROMETHEUS_MULTIPROC_DIR"
 """The variable by which the library finds the folder."""
+OURS = "wsgi:app"
+"""What is loaded before the fork; what else is served with this configuration, such as a bench's floor, is not."""
+_place: int | str = "server"
 HELD = "held"
 """The file in it that the server locks."""
 
@@ -144,6 +149,20 @@ def on_starting(server: Any) -> None:
     os.environ[FIGURES] = tempfile.mkdtemp(prefix="provider-figures-", dir=worker_tmp_dir)
     server.held = (Path(os.environ[FIGURES]) / HELD).open("w")
     flock(server.held, LOCK_EX)
+    if server.app.app_uri == OURS:
+        _load()
+
+
+def _load() -> None:
+    """Load the program before the workers are forked, which then start at once and share the memory of its code.
+
+    Stores are opened by each for itself. What is counted is counted in the file of the process that counts.
+    """
+    values.ValueClass = values.MultiProcessValue(lambda: _place)
+    import_module("provider.bootstrap")
+    import_module("api.app").routed()
+    gc.collect()
+    gc.freeze()
 
 
 def _left_behind(folder: Path) -> bool:
@@ -169,8 +188,10 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 
 def post_fork(server: Any, worker: Any) -> None:
-    """Let a worker count in the files of its place; whatever counts is imported only after this."""
-    values.ValueClass = values.MultiProcessValue(lambda: worker.place)
+    """Let a worker count in the files of its place."""
+    global _place
+    _place = worker.place
+    values.ValueClass = values.MultiProcessValue(lambda: _place)
 
 
 def on_exit(server: Any) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 from uuid import UUID, uuid4
@@ -266,23 +264,12 @@ def token_of(office: Office, act: Callable[..., Act]) -> Callable[..., str]:
     return issue
 
 
-@lru_cache(maxsize=1)
-def _made_app() -> Flask:
+def app_of(office: Office | None) -> Flask:
+    """Return an app that serves an office; without one it only has its document."""
     from api.app import create_app
 
-    app = create_app(cast(Office, None))
+    app = create_app(cast(Office, office))
     app.testing = True
-    return app
-
-
-def app_of(office: Office | None) -> Flask:
-    """Return an app that serves an office, as `create_app` makes it, which takes a third of a second, once.
-
-    The routes are those of all apps; the settings, and all that is kept beside the office, are its own.
-    """
-    app = copy.copy(_made_app())
-    app.config = copy.copy(app.config)
-    app.extensions = {**app.extensions, "office": office}
     return app
 
 

@@ -330,7 +330,7 @@ BEGIN = """
 import os, sys
 from types import SimpleNamespace
 from provider import server
-master = SimpleNamespace()
+master = SimpleNamespace(app=SimpleNamespace(app_uri="nothing:app"))
 server.on_starting(master)
 print(os.environ[server.FIGURES], flush=True)
 sys.stdin.read()
