@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from eventsourcing.utils import get_topic
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import BindParameter, ColumnElement, bindparam, func, or_, select
 
 from domain.access import Access
 from domain.certificate import Certificate
@@ -22,6 +22,7 @@ from domain.submission import Submission
 from domain.trainer import Trainer
 from projections.projection import (
     FOREVER,
+    Prepared,
     Projection,
     Reading,
     Rows,
@@ -56,7 +57,6 @@ entries = view_table(
     key=("position",),
     indexes=[
         ("stream", "version"),
-        ("recorded_at",),
         ("actor", "position"),
         ("course", "position"),
         ("person", "position"),
@@ -70,6 +70,27 @@ subjects = view_table(
     "history_subjects", uid("subject"), number("position"), key=("subject", "position"), only_added=True
 )
 """Whatever else an event names: both people of a substitution, all trainers of a session, everybody on a submission."""
+
+clock = view_table("history_clock", number("clock"), text("latest"), number("noted"), key=("clock",), now_only=True)
+"""One row: the latest stamp so far, and the last position in `times`."""
+
+times = view_table("history_times", text("latest"), number("position"), key=("latest", "position"), only_added=True)
+"""Every so often, how far the log is: up to this position, nothing was recorded later than this.
+
+Both rise from row to row, also where stamps fall, so that what was recorded before a moment, or after it, is found
+without an index of all stamps.
+"""
+
+behind = view_table("history_behind", number("position"), text("recorded_at"), key=("position",), only_added=True)
+"""The events that were recorded long before one that stands earlier: somebody's clock is wrong, or was."""
+
+A_MOMENT = timedelta(microseconds=1)
+
+EVERY = 250
+"""After how many positions the next row of `times` comes."""
+
+APART = timedelta(seconds=5)
+"""How far stamps may fall, since processes record at the same time, without their event being `behind`."""
 
 things = view_table(
     "history_things",
@@ -86,7 +107,7 @@ things = view_table(
 A line of a submission and an authorisation of a trainer have rows too, by the stream's id, a slash and their number.
 """
 
-history = Projection("history", version=2, tables=(entries, subjects, things), weight=6)
+history = Projection("history", version=3, tables=(entries, subjects, clock, times, behind, things), weight=6)
 
 Made = Callable[[Any], dict[str, Any]]
 
@@ -162,6 +183,7 @@ def entered(rows: Rows, event: Any) -> None:
     course = str(event.course) if has_course else thing.get("course")
     person = str(event.person) if has_person else thing.get("person")
     recorded = event.timestamp
+    stamp = instant(recorded)
     rows.add(
         entries,
         position=rows.position,
@@ -172,10 +194,11 @@ def entered(rows: Rows, event: Any) -> None:
         course=course,
         person=person,
         at=event.at,
-        recorded_at=recorded,
+        recorded_at=stamp,
         late=recorded - event.at > LATE,
         request=rows.request["id"] if rows.request else None,
     )
+    _time_went_on(rows, stamp)
     named = {str(value) for name in naming if (value := getattr(event, name)) is not None}
     if has_person and thing.get("person"):
         named.add(thing["person"])
@@ -183,6 +206,19 @@ def entered(rows: Rows, event: Any) -> None:
         named.update(_held(rows, stream, course, getattr(event, name)))
     for subject in named - {stream, course, person}:
         rows.add(subjects, subject=subject, position=rows.position)
+
+
+def _time_went_on(rows: Rows, stamp: str) -> None:
+    known = rows.get(clock, 0) or {"latest": "", "noted": 0}
+    latest, noted = known["latest"], known["noted"]
+    if stamp >= latest:
+        latest = stamp
+    elif datetime.fromisoformat(latest) - datetime.fromisoformat(stamp) > APART:
+        rows.add(behind, position=rows.position, recorded_at=stamp)
+    if rows.position >= noted + EVERY:
+        noted = rows.position
+        rows.add(times, latest=latest, position=noted)
+    rows.put(clock, clock=0, latest=latest, noted=noted)
 
 
 def _held(rows: Rows, stream: str, course: str | None, value: Any) -> Iterator[str]:
@@ -210,12 +246,44 @@ def position_at(read: Reading, moment: datetime) -> int:
     Stamps come from several processes, so they need not rise with the position; before the first later one, all are
     earlier.
     """
-    first_later = read.execute(
-        select(func.min(entries.c.position)).where(entries.c.recorded_at > instant(moment))
-    ).scalar()
+    said = instant(moment)
+    first_later = _LATER.first(read, moment=said, after=_noted_by(read, said))
     if first_later is not None:
-        return int(first_later) - 1
+        return int(first_later[0]) - 1
     return int(read.execute(select(func.max(entries.c.position))).scalar() or 0)
+
+
+_MOMENT: BindParameter[str] = bindparam("moment")
+_BY_THEN = Prepared(
+    select(times.c.position)
+    .where(times.c.latest <= _MOMENT)
+    .order_by(times.c.latest.desc(), times.c.position.desc())
+    .limit(1)
+)
+_FROM_THEN = Prepared(
+    select(times.c.position).where(times.c.latest >= _MOMENT).order_by(times.c.latest, times.c.position).limit(1)
+)
+_LATER = Prepared(
+    select(entries.c.position)
+    .where(entries.c.position > bindparam("after"), entries.c.recorded_at > _MOMENT)
+    .order_by(entries.c.position)
+    .limit(1)
+)
+
+
+def _noted_by(read: Reading, moment: str) -> int:
+    """Return a position up to which nothing was recorded later than this moment, at most a few hundred too early."""
+    found = _BY_THEN.first(read, moment=moment)
+    return 0 if found is None else int(found[0])
+
+
+def _none_before(read: Reading, moment: datetime) -> int | None:
+    """Return a position after which nothing was recorded before this moment, None where all may have been."""
+    found = _FROM_THEN.first(read, moment=instant(moment + APART))
+    if found is None:
+        return None
+    stray = read.execute(select(func.max(behind.c.position)).where(behind.c.recorded_at < instant(moment))).scalar()
+    return max(int(found[0]), int(stray or 0))
 
 
 def version_of(read: Reading, stream: UUID | str, *, at: int | None = None) -> int | None:
@@ -264,15 +332,20 @@ def listing(
     if actor is not None:
         wanted.append(entries.c.actor == str(actor))
     if kind is not None:
-        # Of a whole noun there are too many to be sorted; its first part is compared so that no index is used for it.
+        # Of a whole noun there are too many to be sorted, and of a kind there are more than of a course or a subject.
+        # The beginning is compared so that no index is used for it.
         whole = "." in kind
-        wanted.append(
-            entries.c.topic == kind if whole else func.substr(entries.c.topic, 1, len(kind) + 1) == f"{kind}."
-        )
+        if whole and course is None and subject is None:
+            wanted.append(entries.c.topic == kind)
+        else:
+            wanted.append(func.substr(entries.c.topic, 1, len(kind) + 1) == (kind if whole else f"{kind}."))
     if recorded_from is not None:
         wanted.append(entries.c.recorded_at >= instant(recorded_from))
+        wanted.append(position > _noted_by(read, instant(recorded_from - A_MOMENT)))
     if recorded_to is not None:
         wanted.append(entries.c.recorded_at < instant(recorded_to))
+        if (last := _none_before(read, recorded_to)) is not None:
+            wanted.append(position <= last)
     if position_from is not None:
         wanted.append(position >= position_from)
     if position_to is not None:

@@ -18,6 +18,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Index,
+    Integer,
     MetaData,
     PrimaryKeyConstraint,
     Select,
@@ -171,8 +172,9 @@ def view_table(
     # Of rows that are never written anew, or only in place of each other, there is one of each key.
     from_to = () if only_added or now_only else ("since", "until")
     # SQLite keeps rows without a number in the tree of their keys, and of one longer than a quarter of a page it
-    # puts the rest on a page of its own: with JSON, a row of 1.1 kB took 4.7.
-    numbered = any(isinstance(column.type, JsonText) for column in columns)
+    # puts the rest on a page of its own: with JSON, a row of 1.1 kB took 4.7. A key may also be such a number itself.
+    by_number = only_added and all(isinstance(c.type, BigInteger) for c in columns if c.name in key) and len(key) == 1
+    numbered = by_number or any(isinstance(column.type, JsonText) for column in columns)
     return Table(
         name,
         METADATA,
@@ -196,7 +198,7 @@ def text(name: str) -> Column[Any]:
 
 def number(name: str) -> Column[Any]:
     """Return a column for a whole number."""
-    return Column(name, BigInteger)
+    return Column(name, BigInteger().with_variant(Integer(), "sqlite"))
 
 
 def flag(name: str) -> Column[Any]:
