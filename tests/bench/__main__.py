@@ -12,7 +12,7 @@ from statistics import median
 
 import orjson
 
-from tests.bench import large
+from tests.bench import lag, large
 from tests.bench.against import against, checked, turns
 from tests.bench.figure import Figure
 from tests.bench.floor import prepare
@@ -24,13 +24,14 @@ from tests.bench.servers import ROOT, fetched, seed, served
 OVER_HTTP = ("mark_http", "marks_batch", "roster")
 ON_POSTGRES = ("mark_http_postgres",)
 SIDE_BY_SIDE = ("as_of", "growth", "memory_web")
+LAGS = ("views_lag", "views_lag_postgres")
 ALONE = ("start_cli", "start_server", "rebuild")
 BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
 
 
 def main() -> int:
     """Run the benches that were asked for, or all."""
-    known = (*OVER_HTTP, *ON_POSTGRES, *SIDE_BY_SIDE, *ALONE)
+    known = (*OVER_HTTP, *ON_POSTGRES, *LAGS, *SIDE_BY_SIDE, *ALONE)
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which figures, of {', '.join(known)}; all if none")
     parser.add_argument("--seconds", type=float, default=5.0, help="length of one round of load")
@@ -85,6 +86,7 @@ def measured(folder: Path, names: list[str], asked: argparse.Namespace) -> list[
         figures += over_http(folder, floor, names, asked)
     if "mark_http_postgres" in names:
         figures.append(mark_http_postgres(folder, asked))
+    figures += [getattr(lag, name)(folder, asked) for name in LAGS if name in names]
     return figures
 
 

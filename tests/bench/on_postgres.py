@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -15,33 +16,21 @@ from tests.bench.against import against, checked, turns
 from tests.bench.figure import Figure
 from tests.bench.load import http, run
 from tests.bench.marks import Marks, same
-from tests.bench.servers import seed, served
+from tests.bench.servers import Seeded, seed, served
 from tests.postgres import Cluster
 
 
 def mark_http_postgres(folder: Path, asked: argparse.Namespace) -> Figure:
     """Measure single marks over four connections, on a server that writes through to the disk."""
-    data, cluster_folder = folder / "moved", folder / "cluster"
-    seeded = seed(data, max(asked.courses // 2, 12))
-    cluster_folder.mkdir()
-    with suppress(PermissionError):
-        folder.chmod(0o755)
-    cluster = Cluster(cluster_folder, durable=True)
-    cluster.initialise()
-    cluster.start()
-    try:
-        there = {"PROVIDER_DATA": str(data), "PROVIDER_DATABASE_URL": cluster.url}
-        move(Settings.read(there), PROJECTIONS)
-        with psycopg.connect(cluster.url, autocommit=True) as connection:
+    with moved(folder / "moved", max(asked.courses // 2, 12)) as (seeded, there):
+        with psycopg.connect(there["PROVIDER_DATABASE_URL"], autocommit=True) as connection:
             connection.execute("CREATE TABLE floor (id bigserial PRIMARY KEY, body bytea)")
         insert = same(http("POST", "/mark-postgres", body=b'{"mark":"one of thirty"}'))
         marks = Marks(seeded, seeded.classes, 1)
-        floor_folder = folder / "floor"
+        bare = {"BENCH_FOLDER": str(folder / "floor"), "BENCH_POSTGRES": there["PROVIDER_DATABASE_URL"]}
         with (
-            served("wsgi:app", there, data) as server,
-            served(
-                "tests.bench.floor:app", {"BENCH_FOLDER": str(floor_folder), "BENCH_POSTGRES": cluster.url}, data
-            ) as floor,
+            served("wsgi:app", there, seeded.data) as server,
+            served("tests.bench.floor:app", bare, seeded.data) as floor,
         ):
             mine, floors = turns(
                 lambda: checked(run(server.port, marks, connections=4, seconds=asked.seconds)),
@@ -49,5 +38,22 @@ def mark_http_postgres(folder: Path, asked: argparse.Namespace) -> Figure:
                 asked.rounds,
             )
         return against("mark_http_postgres", mine, floors, "requests/s", 0.5)
+
+
+@contextmanager
+def moved(data: Path, courses: int) -> Iterator[tuple[Seeded, dict[str, str]]]:
+    """Give an institution with courses to mark that was moved to PostgreSQL, and the environment that leads there."""
+    seeded = seed(data, courses)
+    cluster_folder = data.with_name(f"{data.name}-cluster")
+    cluster_folder.mkdir()
+    with suppress(PermissionError):
+        data.parent.chmod(0o755)
+    cluster = Cluster(cluster_folder, durable=True)
+    cluster.initialise()
+    cluster.start()
+    try:
+        there = {"PROVIDER_DATA": str(data), "PROVIDER_DATABASE_URL": cluster.url}
+        move(Settings.read(there), PROJECTIONS)
+        yield seeded, there
     finally:
         cluster.stop()
