@@ -237,6 +237,9 @@ class Datastore(PostgresDatastore):
             timeout=WAIT,
         )
 
+    def register_type_adapters(self) -> None:
+        """Look nothing up: the library's composite types are those of its own way to record, which is not ours."""
+
 
 class PostgresLog(PostgresFactory):
     """Makes the recorder of a log in a schema."""

@@ -206,7 +206,7 @@ class Views:
         Any number of threads and processes may call this at once: the first claims the place, which locks out the
         others, and works for all of them.
         """
-        if to is not None and self._seen >= to:
+        if to is not None and self._is_there(to):
             return self._seen
         mine: Reading | None = self._local.__dict__.get(self._database.to_read)
         if mine is not None and mine.begun:
@@ -215,10 +215,16 @@ class Views:
         # Who starts an office may wait for long; a request may not.
         with self._turn if to is None else self._turn.soon():
             # Whoever had the turn before may have worked for this one too.
-            while to is None or self._seen < to:
+            while to is None or not self._is_there(to):
                 if not self._step(to):
                     break
         return self._seen
+
+    def _is_there(self, to: int) -> bool:
+        """Say whether the views are known to be at a position: this process has seen it, or another has noted it."""
+        if self._seen < to:
+            self._seen = max(self._seen, self._turn.noted())
+        return self._seen >= to
 
     def _step(self, to: int | None) -> bool:
         """Apply one page, and say whether there may be more."""
@@ -245,6 +251,7 @@ class Views:
                 fold.flush()
                 self._move(connection, page[-1][0])
         self._seen = page[-1][0]
+        self._turn.note(self._seen)
         return len(page) == PAGE or (to is not None and self._seen < to)
 
     @cached_property
@@ -303,6 +310,7 @@ class Views:
             connection.execute(places.delete().where(places.c.name.in_([ALL, *(each.name for each in chosen)])))
             connection.execute(places.insert().values(name=ALL, position=max(live, place)))
             self._seen = max(live, place)
+        self._turn.note(self._seen)
         return True
 
     def _bring_others(self, connection: Writing, chosen: Sequence[Projection], after: int, upto: int) -> None:

@@ -39,6 +39,12 @@ class Brief(Held, Protocol):
     def soon(self) -> AbstractContextManager[None]:
         """Hold it in a `with`, but not after a long wait."""
 
+    def note(self, number: int) -> None:
+        """Leave word how far the work is, where that saves others a look at the database."""
+
+    def noted(self) -> int:
+        """Return what was noted last; 0 where nothing was."""
+
 
 class ViewsDatabase(Protocol):
     """`to_read` and `to_write` begin a transaction, `to_move` moves the place.
@@ -180,6 +186,12 @@ class Queue:
     def soon(self) -> Self:
         """Return the same: the server ends a wait that takes too long."""
         return self
+
+    def note(self, number: int) -> None:
+        """Nothing is noted: those of other hosts would not see it."""
+
+    def noted(self) -> int:
+        return 0
 
     def close(self) -> None:
         """There is nothing to let go of."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Thread
+from typing import cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -320,3 +323,20 @@ def test_a_fold_that_forgets_rows_finds_them_again(log: EventLog, views: Views, 
 
     assert sorted(rows(views))[-1] == (1, [1])
     assert views.verify() == []
+
+
+@pytest.mark.sqlite
+def test_what_another_process_has_brought_into_the_views_is_not_looked_for_again(
+    log: EventLog, views: Views, place: Places
+):
+    other = Views(place("views"), log, [counting])
+    done = log.record(walked(3), asked={})
+    views.catch_up(done.position)
+
+    # Who would write could not: somebody else keeps the file.
+    with closing(sqlite3.connect(cast(Path, views.place))) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        assert other.catch_up(done.position) == 4
+
+    assert rows(other) == [(3, [1, 2, 3])]
+    other.close()
