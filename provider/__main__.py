@@ -21,6 +21,8 @@ COMMANDS = (
     "views",
     "worker",
     "sweep",
+    "backup",
+    "restore",
     "move",
 )
 """The modules of `provider/cli` in the order in which somebody meets them; each has its `command`."""
@@ -99,6 +101,7 @@ def explained(error: Exception) -> tuple[int, str]:
     from sqlalchemy.exc import SQLAlchemyError
 
     from domain.refusal import Refused
+    from provider.backup import BadBackup, CannotBackUp
     from provider.beforehand import Unusable
     from provider.commands.imports import PlanMoved
     from provider.durable import JournalInUse, NewerTables
@@ -108,6 +111,7 @@ def explained(error: Exception) -> tuple[int, str]:
     from provider.move import CannotMove, MovedBadly
     from provider.office import NotFounded
     from provider.outage import damaged
+    from provider.restore import CannotRestore, RestoredBadly
     from provider.settings import SettingsError
     from provider.vault import NothingInUse
     from provider.views import Broken
@@ -118,7 +122,9 @@ def explained(error: Exception) -> tuple[int, str]:
         return USAGE, sentence.replace("\n", "\nError: ")
     if isinstance(error, (Stale, PlanMoved, KeyReused, IntegrityError)):
         return CONFLICT, sentence
-    if isinstance(error, (Refused, NotFound, NotFounded, CannotMove)):
+    if isinstance(error, (Refused, NotFound, NotFounded, CannotMove, CannotBackUp, CannotRestore)):
+        return REFUSED, sentence
+    if isinstance(error, (BadBackup, RestoredBadly)):
         return REFUSED, sentence
     if isinstance(error, (Unusable, NewerTables, Broken, UnknownEvent, Damaged, NothingInUse, MovedBadly)):
         return UNAVAILABLE, sentence

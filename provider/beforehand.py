@@ -30,6 +30,9 @@ OF_AN_EVENT = {"originator_id", "originator_version", "topic", "state"}
 LOOKED_AT = 200
 """How many values of the vault are looked at for their keys."""
 
+ASIDE = "restoring"
+"""The directory in that of the data in which a restore has its files until all of them are complete."""
+
 
 class Unusable(Exception):
     """A place that the settings name can't be used as it is; the sentence says why, and what to do."""
@@ -51,10 +54,32 @@ class Opened(Protocol):
 def look(settings: Settings) -> bool:
     """Say whether the places that the settings name hold an institution.
 
-    :raises Unusable: when one of them can't be reached or written, or holds what it should not, or lacks the keys.
+    :raises Unusable: when one of them can't be reached or written, or holds what it should not, or lacks the keys, or
+        was only half restored.
     :raises NewerTables: when one was written by a newer version of the program.
     :raises UnknownEvent: when the last event was.
     """
+    must_not_be_half_restored(settings)
+    if founded := is_founded(settings):
+        _look_for_keys(settings)
+    return founded
+
+
+def must_not_be_half_restored(settings: Settings) -> None:
+    """Refuse files of which some may be those of a backup. A database has all of one, or nothing.
+
+    :raises Unusable: when a restore is under way, or was ended before it was done.
+    """
+    # The log comes last: where it is, all is.
+    if settings.database_url is None and (settings.data / ASIDE).exists() and not settings.store("events").exists():
+        raise Unusable(
+            f"A restore into {settings.data} is not finished. Call it again as before, unless it still goes on; "
+            f"to give it up, delete {ASIDE}, vault.sqlite and desk.sqlite there."
+        )
+
+
+def is_founded(settings: Settings) -> bool:
+    """Say whether there is an institution, as `look` does, but whatever else there is or is not."""
     reach(settings)
     for name in DURABLE:
         with _opened(settings, name) as store:
@@ -62,10 +87,7 @@ def look(settings: Settings) -> bool:
                 for (version,) in store.rows("SELECT version_num FROM alembic_version"):
                     must_be_known(name, version)
     with _opened(settings, "events") as log:
-        founded = log is not None and _is_ours(settings, log)
-    if founded:
-        _look_for_keys(settings)
-    return founded
+        return log is not None and _is_ours(settings, log)
 
 
 def reach(settings: Settings) -> None:

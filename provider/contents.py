@@ -130,7 +130,7 @@ def reading(place: Place) -> Iterator[Connection]:
         engine = open_engine(place, threads=1)
         engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     else:
-        engine = _only_read(place)
+        engine = only_read(place)
     try:
         with engine.connect() as connection:
             yield connection
@@ -138,7 +138,8 @@ def reading(place: Place) -> Iterator[Connection]:
         engine.dispose()
 
 
-def _only_read(file: Path) -> Engine:
+def only_read(file: Path) -> Engine:
+    """Make an engine on a file that is only read; each of its transactions sees one state."""
     address = f"file:{quote(str(file))}?mode=ro"
     engine = create_engine(
         URL.create("sqlite", database=str(file)),
@@ -212,7 +213,7 @@ def _passed(
             for page in connection.execute(select(table), execution_options={"yield_per": PAGE}).partitions():
                 adding.add(page)
                 put(table.name, page)
-            sums[table.name] = adding.sum()
+            sums[str(table.name)] = adding.sum()
         return Tally(sums)
     said = _OF_THE_LOG[connection.dialect.name]
     end: int = connection.exec_driver_sql(said["end"]).scalar_one()
@@ -281,7 +282,9 @@ def copy_file(source: Path, target: Path) -> None:
     ):
         live.backup(made, pages=-1)
         if (said := made.execute("PRAGMA integrity_check(1)").fetchone()[0]) != "ok":
-            raise sqlite3.DatabaseError(f"the copy of {source} is damaged: {said}")
+            error = sqlite3.DatabaseError(f"{source}: {said}")
+            error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+            raise error
     settle(target)
 
 

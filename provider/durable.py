@@ -206,9 +206,7 @@ def _migrate(engine: Engine, name: str) -> None:
 
 def make_private(path: Path) -> None:
     """Make a database's file and its missing directories for their owner's eyes only; close the file to all others."""
-    for directory in reversed([path.parent, *path.parent.parents]):
-        if not directory.exists():
-            directory.mkdir(mode=0o700, exist_ok=True)
+    make_private_directory(path.parent)
     # A file that is there is left alone: to close it would let go of the locks that other connections of this process
     # hold on it, and who opens it then takes it for unused and removes its journal. SQLite gives its journal files the
     # mode of the database.
@@ -216,6 +214,13 @@ def make_private(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     if path.stat().st_mode & 0o077:
         path.chmod(0o600)
+
+
+def make_private_directory(path: Path) -> None:
+    """Make a directory and those above it, as far as they are missing, for their owner's eyes only."""
+    for directory in reversed([path, *path.parents]):
+        if not directory.exists():
+            directory.mkdir(mode=0o700, exist_ok=True)
 
 
 def _prepare(connection: Any, _record: object) -> None:

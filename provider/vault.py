@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import timedelta
+from enum import Enum
 from hashlib import sha256
 from typing import NamedTuple
 from uuid import UUID
@@ -54,6 +55,15 @@ class NotText(Invalid):
 
 class NothingInUse(Exception):
     """A sweep was told that no handle is in use at all, which is true of no back office."""
+
+
+class Fate(Enum):
+    """What became of a private value that an event names."""
+
+    OPENS = "opens"
+    ERASED = "erased"
+    MISSING = "missing"
+    DAMAGED = "damaged"
 
 
 class Opening(NamedTuple):
@@ -132,6 +142,24 @@ class Vault:
     def verify(self, handle: Private, opening: tuple[bytes, bytes]) -> bool:
         """Tell whether an opening is that of the handle."""
         return commitment(Opening(*opening)) == handle
+
+    def fates(self, handles: Collection[Private]) -> dict[Private, Fate]:
+        """Try to open all of these, and say what became of each; nothing that was opened is remembered."""
+        fates = dict.fromkeys(handles, Fate.MISSING)
+        for chunk in in_chunks(handles):
+            with self._engine.connect() as connection:
+                rows = list(connection.execute(select(_VALUES).where(_VALUES.c.commitment.in_(chunk))))
+            keys = self._keys.by_id({row.key for row in rows})
+            for row in rows:
+                handle = Private(row.commitment)
+                fates[handle] = Fate.ERASED
+                if row.key in keys:
+                    try:
+                        _unseal(handle, row.owner, keys[row.key], row.sealed)
+                        fates[handle] = Fate.OPENS
+                    except Damaged:
+                        fates[handle] = Fate.DAMAGED
+        return fates
 
     def sweep(self, used: Iterable[Private], *, older_than: timedelta = _A_DAY) -> int:
         """Delete the values that no event names, and return how many.

@@ -37,7 +37,7 @@ def copied(data: Path, settings: Settings) -> None:
     shutil.copytree(data, settings.data)
     if settings.database_url is not None:
         server = RUNNING[-1]
-        server.make(_moved(server, data), urlsplit(settings.database_url).path[1:])
+        server.make(moved(server, data), urlsplit(settings.database_url).path[1:])
 
 
 def looked_up(settings: Settings, store: str, statement: str) -> list[tuple[Any, ...]]:
@@ -54,7 +54,7 @@ def looked_up(settings: Settings, store: str, statement: str) -> list[tuple[Any,
 
 
 @cache
-def _moved(server: Server, data: Path) -> str:
+def moved(server: Server, data: Path) -> str:
     """Move a copy of a data directory into a database, once, and return its name."""
     from provider.bootstrap import PROJECTIONS
     from provider.move import move

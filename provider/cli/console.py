@@ -53,12 +53,12 @@ def must_be_founded(known: Settings) -> None:
     :raises NotFounded: when they hold none.
     :raises Unusable: when they can't be used as they are.
     """
+    from provider.beforehand import look, must_not_be_half_restored
     from provider.office import NotFounded
 
+    must_not_be_half_restored(known)
     there = known.database_url is not None or known.store("events").exists()
     if there:
-        from provider.beforehand import look
-
         there = look(known)
     if not there:
         where, variable = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -13,10 +14,13 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
+from provider import __main__
 from provider.schema import Place, Schema
 from tests.postgres import Server
 
 Places = Callable[[str], Place]
+Call = Callable[..., tuple[int, str, str]]
+"""Runs a command: `provider("course", "list", PROVIDER_DATA=…)` returns its exit status, and what it said on either."""
 
 
 @pytest.fixture
@@ -35,6 +39,37 @@ def url(postgres_server: Server) -> Iterator[str]:
     name = postgres_server.make()
     yield postgres_server.at(name)
     postgres_server.drop(name)
+
+
+@pytest.fixture
+def keys_url(postgres_server: Server) -> Iterator[str]:
+    """The address of a database for the keys."""
+    name = postgres_server.make()
+    yield postgres_server.at(name)
+    postgres_server.drop(name)
+
+
+@pytest.fixture
+def provider(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Run `provider` with these variables and nothing else."""
+
+    def call(*arguments: str, **variables: str | Path | None) -> tuple[int, str, str]:
+        for name in [name for name in os.environ if name.startswith("PROVIDER_")]:
+            monkeypatch.delenv(name)
+        for name, value in variables.items():
+            if value is not None:
+                monkeypatch.setenv(name, str(value))
+        capsys.readouterr()
+        mask = os.umask(0o022)
+        try:
+            with pytest.raises(SystemExit) as left:
+                __main__.main(arguments)
+        finally:
+            os.umask(mask)
+        assert isinstance(left.value.code, int)
+        return left.value.code, *capsys.readouterr()
+
+    return call
 
 
 def done_to(place: Place, statement: str, *values: object) -> list[tuple[Any, ...]]:

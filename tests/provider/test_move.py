@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import count
@@ -18,7 +17,6 @@ import pytest
 from domain.institution import Institution
 from projections import directory
 from projections.projection import Projection, Rows, number, uid, view_table
-from provider import __main__
 from provider.bootstrap import PROJECTIONS, bootstrap
 from provider.commands import people
 from provider.contents import copy, make, reading
@@ -31,7 +29,6 @@ from provider.work import Act, Receipt
 from tests.conftest import Clock
 from tests.graduates import prepared
 from tests.idempotency import key_of
-from tests.postgres import Server
 from tests.provider.conftest import done_to
 from tests.stores import file_of
 
@@ -47,14 +44,6 @@ def files(tmp_path: Path) -> Settings:
 def there(files: Settings, url: str) -> Settings:
     """Settings of the same back office once it has moved; the keys stay."""
     return replace(files, database_url=url)
-
-
-@pytest.fixture
-def keys_url(postgres_server: Server) -> Iterator[str]:
-    """The address of a database for the keys."""
-    name = postgres_server.make()
-    yield postgres_server.at(name)
-    postgres_server.drop(name)
 
 
 @contextmanager
@@ -304,30 +293,6 @@ def test_views_that_come_out_otherwise_are_told(files: Settings, there: Settings
         move(there, [restless])
 
     assert str(files.data) in str(told.value)
-
-
-@pytest.fixture
-def provider(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
-    """Run `provider` with these variables and nothing else."""
-
-    def call(*arguments: str, **variables: str) -> tuple[int, str, str]:
-        for name in [name for name in os.environ if name.startswith("PROVIDER_")]:
-            monkeypatch.delenv(name)
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
-        capsys.readouterr()
-        mask = os.umask(0o022)
-        try:
-            with pytest.raises(SystemExit) as left:
-                __main__.main(arguments)
-        finally:
-            os.umask(mask)
-        assert isinstance(left.value.code, int)
-        return left.value.code, *capsys.readouterr()
-
-    return call
 
 
 def test_the_command_says_how_much_it_moved_and_refuses_to_do_so_again(files: Settings, url: str, provider):

@@ -1,0 +1,361 @@
+"""The way back from a backup, into files or a database, with the proof that all of it arrived."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, select
+from sqlalchemy.exc import DBAPIError
+
+from projections.projection import Projection
+from provider.backup import DATA, KEYS, BadBackup, Manifest, Showing, in_silence, institution_in
+from provider.beforehand import ASIDE, is_founded, reach
+from provider.contents import (
+    FILLED,
+    PAGE,
+    Tally,
+    copy,
+    copy_file,
+    is_empty,
+    make,
+    only_read,
+    reading,
+    sync_directory,
+    tally,
+)
+from provider.durable import make_private_directory, must_be_known, newest, open_engine, writing
+from provider.keys import Keys
+from provider.log import EventLog
+from provider.replay import Replayed, replay
+from provider.schema import Place, Schema
+from provider.settings import Settings
+from provider.vault import VAULT_TABLES, Vault
+from provider.views import Views
+
+
+class CannotRestore(Exception):
+    """What is in the place already, or what does not belong together, forbids it. Nothing was written."""
+
+
+class RestoredBadly(Exception):
+    """What arrived is not what the backup holds. Nothing of it was kept."""
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What was restored: as of when, how much of everything, and what came of the check where one was made.
+
+    `keys` is None where those in place were gone on with. Where the replay found something wrong, nothing was written.
+    """
+
+    made: datetime
+    events: int
+    last: int
+    values: int
+    keys: int | None
+    replayed: Replayed | None = None
+    differing: Sequence[str] = ()
+
+
+def restore(
+    settings: Settings,
+    data: Path,
+    keys: Path | None,
+    projections: Sequence[Projection],
+    *,
+    check: bool = False,
+    older_keys: bool = False,
+    showing: Showing = in_silence,
+) -> Restored:
+    """Put a backup into the place that the settings name, in which nothing may be, and compare what arrived.
+
+    Without `keys` those in place are gone on with. With `check` all aggregates are loaded and all values opened before
+    anything is written, and the views are made and verified afterwards. Until all that is written has been compared
+    nobody sees any of it, so whoever is interrupted begins again.
+
+    :raises CannotRestore: when something is there already, or the keys are not those of the data.
+    :raises BadBackup: when a backup is not whole, or not as it was.
+    :raises RestoredBadly: when something else arrived.
+    """
+    _must_be_free(settings)
+    manifest = _looked_through(data, DATA, showing)
+    of_keys = None if keys is None else _looked_through(keys, KEYS, in_silence)
+    if keys is not None and of_keys is not None:
+        _must_belong_together(data, manifest, keys, of_keys, older_keys=older_keys)
+    are_there = _keys_are_there(settings, of_keys)
+    replayed = _replayed(settings, data, keys, showing, fully=check)
+    holds = {store: copied.holds for store, copied in manifest.stores.items()}
+    restored = Restored(
+        made=manifest.made,
+        events=holds["events"].tables["events"].rows,
+        last=holds["events"].last or 0,
+        values=holds["vault"].tables["private_values"].rows,
+        keys=None if of_keys is None else of_keys.stores["keys"].holds.tables["keys"].rows,
+        replayed=replayed,
+    )
+    if replayed is not None and replayed.wrong:
+        return restored
+    # The keys are there first, and the log is the last: without one nobody takes what is there for an institution.
+    with ExitStack() as stack:
+        stack.enter_context(_into(settings.place("events"), DATA, manifest, data, showing))
+        if keys is not None and of_keys is not None and not are_there:
+            stack.enter_context(_into(settings.place("keys"), KEYS, of_keys, keys, in_silence))
+    return replace(restored, differing=_views_differ(settings, projections, showing)) if check else restored
+
+
+def _must_be_free(settings: Settings) -> None:
+    """Refuse a place with anything in it but what a restore left there that was ended.
+
+    :raises CannotRestore: when there is something else.
+    :raises Unusable: when it can't be reached or written, or is another program's.
+    """
+    if settings.database_url is None:
+        reach(settings)
+        ours = {"vault.sqlite", "desk.sqlite"} if (settings.data / ASIDE).exists() else set()
+        if found := sorted({each.name for each in settings.data.glob("*.sqlite*") if _is_content(each)} - ours):
+            raise CannotRestore(
+                f"{settings.data} is not empty, there is {found[0]} in it. Name another directory in PROVIDER_DATA, "
+                "or put aside what is there."
+            )
+        return
+    if is_founded(settings):
+        raise CannotRestore("There is an institution in the database already. Restore into one of its own.")
+    if found := _rows_there(settings.database_url, [f"{store}.{FILLED[store]}" for store in DATA]):
+        raise CannotRestore(
+            f"The database is not empty, there is something in {found[0]}. Name another in PROVIDER_DATABASE_URL, "
+            "or drop its schemas."
+        )
+
+
+def _is_content(file: Path) -> bool:
+    # A journal that was left behind would be taken for that of the new file.
+    return file.suffix in (".sqlite", ".sqlite-wal", ".sqlite-shm", ".sqlite-journal")
+
+
+def _rows_there(url: str, tables: Sequence[str]) -> list[str]:
+    """Return those tables, and those of views, in which there is something; nothing is made for it."""
+    from psycopg import connect
+    from psycopg.sql import SQL, Identifier
+
+    with connect(url) as connection:
+        views = connection.execute(
+            "SELECT nspname || '.places' FROM pg_namespace WHERE nspname = 'views' OR starts_with(nspname, 'views_')"
+        )
+        return [
+            name
+            for name in [*tables, *(name for (name,) in views)]
+            if connection.execute("SELECT to_regclass(%s)", (name,)).fetchall() != [(None,)]
+            and connection.execute(SQL("SELECT 1 FROM {} LIMIT 1").format(Identifier(*name.split(".")))).fetchall()
+        ]
+
+
+def _looked_through(directory: Path, stores: Sequence[str], showing: Showing) -> Manifest:
+    """Return what a backup says of itself, which is true of what it holds.
+
+    :raises BadBackup: when it is not.
+    :raises NewerTables: when tables in it were made by a newer version of the program.
+    """
+    manifest = Manifest.read(directory, stores)
+    for store, copied in manifest.stores.items():
+        file = directory / f"{store}.sqlite"
+        shown = showing if store == "events" else in_silence
+        try:
+            with shown("Reading the backup") as progress, reading(file) as connection:
+                if store == "events" and institution_in(connection) != manifest.institution:
+                    raise BadBackup(f"{file} is of another institution than the manifest says. Use another backup.")
+                if _is_current(connection, store) and (
+                    differing := copied.holds.differences(tally(connection, store, progress))
+                ):
+                    raise BadBackup(f"{file} holds {'; '.join(differing)}. It was changed: use another backup.")
+        except DBAPIError as error:
+            raise BadBackup(f"{file} can't be read ({error.orig}). Use another backup.") from error
+    return manifest
+
+
+def _is_current(connection: Connection, store: str) -> bool:
+    """Say whether a store's tables have the form in which this version of the program can read all of them."""
+    if store == "events":
+        return True
+    version: str | None = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    must_be_known(store, version)
+    return version == newest(store)
+
+
+def _must_belong_together(data: Path, manifest: Manifest, keys: Path, of_keys: Manifest, *, older_keys: bool) -> None:
+    if manifest.institution != of_keys.institution:
+        raise CannotRestore(f"{keys} holds the keys of another institution than {data}. Give those of this one.")
+    if of_keys.made < manifest.made and not older_keys:
+        raise CannotRestore(
+            f"The keys in {keys} are older than the data in {data}: names of who came in between would be lost, and "
+            "whoever was erased in between would be back. Give newer keys, or older data; or say --older-keys if there "
+            "are no others."
+        )
+
+
+def _keys_are_there(settings: Settings, of_keys: Manifest | None) -> bool:
+    """Say whether just these keys are in their place; others must not be, for they may be newer.
+
+    :raises CannotRestore: when others are there, or when none are to be restored and none are there.
+    """
+    place = settings.place("keys")
+    if isinstance(place, Schema):
+        where, any_there = "the database for the keys", bool(_rows_there(place.url, ["keys.keys"]))
+    else:
+        where, any_there = str(place), place.exists()
+    if of_keys is None:
+        if not any_there:
+            raise CannotRestore(f"There are no keys in {where}. Say in --keys where their copy is.")
+        return True
+    if not any_there:
+        return False
+    with reading(place) as connection:
+        if _is_current(connection, "keys") and tally(connection, "keys") == of_keys.stores["keys"].holds:
+            return True
+    raise CannotRestore(
+        f"There are keys in {where} already. If they are newer than the copy, leave --keys out: who was erased since "
+        "would be back. Otherwise put them aside."
+    )
+
+
+def _replayed(settings: Settings, data: Path, keys: Path | None, showing: Showing, *, fully: bool) -> Replayed | None:
+    """Replay the backup, if it is to be, and in any case see that the keys are those of its values.
+
+    :raises CannotRestore: when they open none of them.
+    """
+    sealed = only_read(data / "vault.sqlite")
+    under = open_engine(settings.place("keys")) if keys is None else only_read(keys / "keys.sqlite")
+    try:
+        with closing(Keys(under)) as known:
+            _must_open_something(sealed, known, settings.place("keys") if keys is None else keys)
+            if not fully:
+                return None
+            with showing("Replaying the events") as progress:
+                return replay(data / "events.sqlite", Vault(sealed, known), progress)
+    finally:
+        sealed.dispose()
+        under.dispose()
+
+
+def _must_open_something(sealed: Engine, known: Keys, where: Place) -> None:
+    wanted = VAULT_TABLES.tables["private_values"].c.key
+    none = True
+    with sealed.connect() as connection:
+        for page in connection.execute(select(wanted).distinct()).scalars().partitions(PAGE):
+            none = False
+            if known.by_id(page):
+                return
+    if not none:
+        at = "the database for the keys" if isinstance(where, Schema) else where
+        raise CannotRestore(f"The keys in {at} open nothing in this backup: they are those of another institution.")
+
+
+def _into(
+    place: Place, stores: Sequence[str], manifest: Manifest, source: Path, showing: Showing
+) -> AbstractContextManager[None]:
+    """Put what a directory of a backup holds into a place: it is there from the end of the `with` on, or not at all."""
+    if isinstance(place, Schema):
+        return _into_database(place.url, stores, manifest, source, showing)
+    return _into_files(place.parent, stores, manifest, source, showing)
+
+
+@contextmanager
+def _into_database(
+    url: str, stores: Sequence[str], manifest: Manifest, source: Path, showing: Showing
+) -> Iterator[None]:
+    for store in stores:
+        make(Schema(url, store), store)
+    engine = open_engine(Schema(url, stores[0]), threads=1)
+    try:
+        with writing(engine) as target:
+            if "events" in stores:
+                # Nobody may begin a history there meanwhile.
+                target.exec_driver_sql("LOCK TABLE events.stored_events IN EXCLUSIVE MODE NOWAIT")
+            if any(not is_empty(target, store) for store in stores):
+                raise CannotRestore("Somebody has begun to use the database meanwhile. Restore into another one.")
+            for store in stores:
+                shown = showing if store == "events" else in_silence
+                with shown("Restoring the events") as progress, reading(source / f"{store}.sqlite") as copied:
+                    if not _is_current(copied, store):
+                        raise CannotRestore(
+                            f"The tables of the {store} in {source} are of an older version of the program. Restore "
+                            "into files, without PROVIDER_DATABASE_URL and PROVIDER_KEYS_URL; then `provider move`."
+                        )
+                    copy(copied, target, store, progress)
+                with shown("Comparing what was restored") as progress:
+                    _must_be(manifest, store, tally(target, store, progress))
+            yield
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def _into_files(
+    directory: Path, stores: Sequence[str], manifest: Manifest, source: Path, showing: Showing
+) -> Iterator[None]:
+    with _aside(directory) as aside:
+        for store in stores:
+            file = aside / f"{store}.sqlite"
+            shown = showing if store == "events" else in_silence
+            copy_file(source / file.name, file)
+            with shown("Comparing what was restored") as progress, reading(file) as connection:
+                if _is_current(connection, store):
+                    _must_be(manifest, store, tally(connection, store, progress))
+        yield
+        there: list[Path] = []
+        try:
+            # The log last: where there is none, there is no institution either.
+            for store in reversed(stores):
+                there.append((aside / f"{store}.sqlite").replace(directory / f"{store}.sqlite"))
+            sync_directory(directory)
+        except BaseException:
+            for file in there:
+                file.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def _aside(directory: Path) -> Iterator[Path]:
+    """Give an empty directory for files that are not complete. Whoever is killed leaves it behind for the next one."""
+    aside = directory / ASIDE
+    make_private_directory(aside)
+    number = os.open(aside, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            alone = os.path.samestat(os.fstat(number), aside.stat())
+        except (BlockingIOError, FileNotFoundError):
+            alone = False
+        if not alone:
+            raise CannotRestore(f"Another restore into {directory} is under way. Wait for its end.")
+        try:
+            for each in aside.iterdir():
+                each.unlink()
+            yield aside
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+    finally:
+        os.close(number)
+
+
+def _must_be(manifest: Manifest, store: str, found: Tally) -> None:
+    if differing := manifest.stores[store].holds.differences(found):
+        raise RestoredBadly(f"What arrived of the {store} has {'; '.join(differing)}. Nothing was restored. Try again.")
+
+
+def _views_differ(settings: Settings, projections: Sequence[Projection], showing: Showing) -> list[str]:
+    """Make the views of what was restored, make them once more, and return how they differ."""
+    with (
+        closing(EventLog(settings.place("events"))) as log,
+        closing(Views(settings.place("views"), log, projections)) as views,
+    ):
+        with showing("Making the views") as progress:
+            views.open(progress)
+        with showing("Verifying the views") as progress:
+            return views.verify(progress)
