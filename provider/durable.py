@@ -61,6 +61,8 @@ def _postgres_engine(place: Schema, threads: int) -> Engine:
         pool_timeout=_WAIT,
         pool_pre_ping=True,
         hide_parameters=True,
+        use_native_hstore=False,  # it would be looked for in each engine's first connection, and nobody has any
+        execution_options={"schema": place.name},
     )
 
     @event.listens_for(engine, "connect")
@@ -144,9 +146,17 @@ def upgrade(engine: Engine, name: str) -> None:
 
 
 def _upgrade_schema(engine: Engine, name: str) -> None:
-    with engine.connect() as connection:
-        found = connection.scalar(text("SELECT to_regclass('alembic_version')")) is not None
-        version = connection.scalar(text("SELECT version_num FROM alembic_version")) if found else None
+    import psycopg
+
+    # By the driver itself: the first connection of an engine asks the server for more than this, and most find nothing
+    # to do. Where the schema is missing, so is the table.
+    schema = psycopg.sql.Identifier(engine.get_execution_options()["schema"], "alembic_version")
+    with psycopg.connect(engine.url.set(drivername="postgresql").render_as_string(hide_password=False)) as connection:
+        found = connection.execute("SELECT to_regclass(%s)", (schema.as_string(),)).fetchone()
+        row = None
+        if found != (None,):
+            row = connection.execute(psycopg.sql.SQL("SELECT version_num FROM {}").format(schema)).fetchone()
+    version = row[0] if row else None
     if version == newest(name):
         return
     must_be_known(name, version)

@@ -189,7 +189,7 @@ class Views:
 
     def _are_made(self) -> bool:
         with self._writing() as connection:
-            connection.execute(CreateTable(places, if_not_exists=True))
+            connection.driver.execute(_definition(places, "", connection.dialect)[0])
             return _PLACE.first(connection, name=ALL) is not None
 
     def position(self, connection: Reading | None = None) -> int:
@@ -502,7 +502,8 @@ def _definition(table: Table, suffix: str, dialect: Dialect) -> tuple[str, tuple
         for index in copy.indexes:
             index.name = quoted_name(f"{index.name}_{A_NAME}", None)
         indexes = tuple(str(CreateIndex(index).compile(dialect=dialect)) for index in copy.indexes)
-        _DEFINITIONS[key] = (str(CreateTable(copy).compile(dialect=dialect)), indexes)
+        made = CreateTable(copy, if_not_exists=table is places)
+        _DEFINITIONS[key] = (str(made.compile(dialect=dialect)), indexes)
     return _DEFINITIONS[key]
 
 

@@ -224,6 +224,7 @@ class PostgresViews:
             isolation_level="AUTOCOMMIT",
             paramstyle="format",
             hide_parameters=True,
+            use_native_hstore=False,
         )
 
         @event.listens_for(engine, "connect")

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 GIVEN = "TEST_POSTGRES_URL"
 """The address of a server's database, of a user who may make others; with it none is started."""
 
+
+LATER = 4
+"""How many databases wait to be dropped."""
 
 RUNNING: list[Server] = []
 """The server that runs now, if one does."""
@@ -77,6 +80,7 @@ class Server:
     """A server, by the address of a database in which others are made."""
 
     url: str
+    _leaving: list[str] = field(default_factory=list, compare=False)
 
     def at(self, name: str) -> str:
         """Return the address of one of its databases."""
@@ -90,9 +94,14 @@ class Server:
         return name
 
     def drop(self, name: str) -> None:
-        self._administer.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        """Drop a database, a little later: the server sleeps for long if anybody is just about to leave it."""
+        self._leaving.append(name)
+        while len(self._leaving) > LATER:
+            self._administer.execute(f'DROP DATABASE IF EXISTS "{self._leaving.pop(0)}" WITH (FORCE)')
 
     def close(self) -> None:
+        for name in self._leaving:
+            self._administer.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
         self._administer.close()
 
     @cached_property
