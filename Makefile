@@ -36,8 +36,7 @@ check: setup ## look over format, style, types and who imports whom
 bench: setup ## measure the speed beside the floor, and write bench.json
 	$(B)/python -m tests.bench
 
-drill: setup ## restore a backup of an office that was lost, then make faults under load (KILLS=100 of them kills)
-	$(B)/python deploy/drill.py $(B)
+drill: setup ## lose an office and restore its backup, then make other faults under load (KILLS=100 of them kills)
 	$(B)/python -m tests.faults --kills $(or $(KILLS),100)
 
 format: setup ## put the code into its format

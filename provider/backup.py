@@ -96,8 +96,8 @@ class Manifest:
                     "one does not know. Install that version."
                 )
             held = {name: _copied(each) for name, each in said["stores"].items()}
-            made, institution = datetime.fromisoformat(said["made"]), UUID(said["institution"])
-            manifest = cls(said["format"], said["program"], made, institution, held)
+            made = datetime.fromisoformat(said["made"]).astimezone(UTC)
+            manifest = cls(said["format"], said["program"], made, UUID(said["institution"]), held)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BadBackup(f"{directory / MANIFEST} is damaged. Use another backup.") from error
         if set(held) != set(stores):

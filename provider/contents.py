@@ -28,6 +28,9 @@ from provider.schema import Place, Schema
 from provider.vault import VAULT_TABLES
 
 PAGE = 2_000
+STREAMED = {"stream_results": True, "max_row_buffer": PAGE}
+"""The options of a statement whose rows are fetched as they are wanted, and not all at once."""
+
 TABLES = {"vault": VAULT_TABLES, "desk": DESK_TABLES, "keys": KEYS_TABLES}
 FILLED = {"events": "stored_events", "vault": "private_values", "desk": "staged_imports", "keys": "keys"}
 """The table of each store in which there is a row once it is used."""
@@ -37,7 +40,9 @@ _OF_THE_LOG: Mapping[str, Mapping[str, str]] = {
     "sqlite": {
         "end": "SELECT coalesce(max(rowid), 0) FROM stored_events",
         "drawn": "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'stored_events'",
-        "events": "SELECT rowid, originator_id, originator_version, topic, state FROM stored_events ORDER BY rowid",
+        # Whoever changed one from outside may have left text.
+        "events": "SELECT rowid, originator_id, originator_version, topic, CAST(state AS BLOB) "
+        "FROM stored_events ORDER BY rowid",
         "answers": "SELECT principal, key, fingerprint, receipt, position, recorded_at FROM idempotency",
     },
     "postgresql": {
@@ -210,7 +215,7 @@ def _passed(
         sums = {}
         for table in TABLES[store].sorted_tables:
             adding = _InAnyOrder()
-            for page in connection.execute(select(table), execution_options={"yield_per": PAGE}).partitions():
+            for page in connection.execute(select(table), execution_options=STREAMED).partitions(PAGE):
                 adding.add(page)
                 put(table.name, page)
             sums[str(table.name)] = adding.sum()
@@ -232,7 +237,7 @@ def _passed(
 
 
 def _pages(connection: Connection, statement: str) -> Iterable[Sequence[Any]]:
-    return connection.exec_driver_sql(statement, execution_options={"yield_per": PAGE}).partitions()
+    return connection.exec_driver_sql(statement, execution_options=STREAMED).partitions(PAGE)
 
 
 class _IntoSqlite:

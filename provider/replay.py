@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from domain.private import Private
-from provider.contents import PAGE, reading
+from provider.contents import PAGE, STREAMED, reading
 from provider.log import Progress
 from provider.mapper import EventMapper, UnknownEvent
 from provider.vault import Fate, Vault
@@ -64,7 +64,7 @@ def _load_all(log: Path, apart: sqlite3.Connection, progress: Progress) -> tuple
         rows = connection.exec_driver_sql(
             "SELECT originator_id, originator_version, topic, state FROM stored_events "
             "ORDER BY originator_id, originator_version",
-            execution_options={"yield_per": PAGE},
+            execution_options=STREAMED,
         )
         for stream, entries in groupby(rows, key=itemgetter(0)):
             handles: set[Private] = set()

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from projections.projection import Projection
 from provider.backup import DATA, KEYS, BadBackup, Manifest, Showing, in_silence, institution_in
@@ -140,19 +140,23 @@ def _is_content(file: Path) -> bool:
 
 
 def _rows_there(url: str, tables: Sequence[str]) -> list[str]:
-    """Return those tables, and those of views, in which there is something; nothing is made for it."""
+    """Return those tables, and places of views, in which there is something; nothing is made for it."""
     from psycopg import connect
     from psycopg.sql import SQL, Identifier
 
     with connect(url) as connection:
         views = connection.execute(
-            "SELECT nspname || '.places' FROM pg_namespace WHERE nspname = 'views' OR starts_with(nspname, 'views_')"
-        )
+            "SELECT nspname FROM pg_namespace WHERE nspname = 'views' OR starts_with(nspname, 'views_')"
+        ).fetchall()
+        # Views of a log in which nothing is can be gone on with.
+        asked = dict.fromkeys(tables, "") | {f"{schema}.places": "WHERE position > 0" for (schema,) in views}
         return [
             name
-            for name in [*tables, *(name for (name,) in views)]
+            for name, which in asked.items()
             if connection.execute("SELECT to_regclass(%s)", (name,)).fetchall() != [(None,)]
-            and connection.execute(SQL("SELECT 1 FROM {} LIMIT 1").format(Identifier(*name.split(".")))).fetchall()
+            and connection.execute(
+                SQL("SELECT 1 FROM {} {} LIMIT 1").format(Identifier(*name.split(".")), SQL(which))
+            ).fetchall()
         ]
 
 
@@ -207,17 +211,20 @@ def _keys_are_there(settings: Settings, of_keys: Manifest | None) -> bool:
     place = settings.place("keys")
     if isinstance(place, Schema):
         where, any_there = "the database for the keys", bool(_rows_there(place.url, ["keys.keys"]))
+        can_be_read = any_there
     else:
-        where, any_there = str(place), place.exists()
+        where, any_there = str(place.parent), any(_is_content(each) for each in place.parent.glob("keys.sqlite*"))
+        can_be_read = place.exists()
     if of_keys is None:
-        if not any_there:
+        if not can_be_read:
             raise CannotRestore(f"There are no keys in {where}. Say in --keys where their copy is.")
         return True
     if not any_there:
         return False
-    with reading(place) as connection:
-        if _is_current(connection, "keys") and tally(connection, "keys") == of_keys.stores["keys"].holds:
-            return True
+    if can_be_read:
+        with reading(place) as connection:
+            if _is_current(connection, "keys") and tally(connection, "keys") == of_keys.stores["keys"].holds:
+                return True
     raise CannotRestore(
         f"There are keys in {where} already. If they are newer than the copy, leave --keys out: who was erased since "
         "would be back. Otherwise put them aside."
@@ -227,7 +234,7 @@ def _keys_are_there(settings: Settings, of_keys: Manifest | None) -> bool:
 def _replayed(settings: Settings, data: Path, keys: Path | None, showing: Showing, *, fully: bool) -> Replayed | None:
     """Replay the backup, if it is to be, and in any case see that the keys are those of its values.
 
-    :raises CannotRestore: when they open none of them.
+    :raises CannotRestore: when they open none of them, or when they or the values can't be replayed.
     """
     sealed = only_read(data / "vault.sqlite")
     under = open_engine(settings.place("keys")) if keys is None else only_read(keys / "keys.sqlite")
@@ -236,6 +243,13 @@ def _replayed(settings: Settings, data: Path, keys: Path | None, showing: Showin
             _must_open_something(sealed, known, settings.place("keys") if keys is None else keys)
             if not fully:
                 return None
+            for engine, store in ((sealed, "vault"), (under, "keys")):
+                with engine.connect() as connection:
+                    if not _is_current(connection, store):
+                        raise CannotRestore(
+                            f"The tables of the {store} are of an older version of the program, and are brought to the "
+                            "newest when a server starts. Restore without --check."
+                        )
             with showing("Replaying the events") as progress:
                 return replay(data / "events.sqlite", Vault(sealed, known), progress)
     finally:
@@ -274,9 +288,7 @@ def _into_database(
     engine = open_engine(Schema(url, stores[0]), threads=1)
     try:
         with writing(engine) as target:
-            if "events" in stores:
-                # Nobody may begin a history there meanwhile.
-                target.exec_driver_sql("LOCK TABLE events.stored_events IN EXCLUSIVE MODE NOWAIT")
+            _take(target, stores[0])
             if any(not is_empty(target, store) for store in stores):
                 raise CannotRestore("Somebody has begun to use the database meanwhile. Restore into another one.")
             for store in stores:
@@ -293,6 +305,18 @@ def _into_database(
             yield
     finally:
         engine.dispose()
+
+
+def _take(target: Connection, store: str) -> None:
+    """Let nobody write to a store until the end of the transaction, such as who would begin a history there."""
+    try:
+        target.exec_driver_sql(f"LOCK TABLE {store}.{FILLED[store]} IN EXCLUSIVE MODE NOWAIT")
+    except OperationalError as error:
+        if getattr(error.orig, "sqlstate", None) != "55P03":
+            raise
+        raise CannotRestore(
+            f"Somebody writes to the {store} in the database, perhaps another restore. Wait for its end."
+        ) from error
 
 
 @contextmanager

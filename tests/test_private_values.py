@@ -33,6 +33,7 @@ from provider.server import JsonLines
 from provider.settings import Settings
 from provider.work import Act
 from tests.academy import half_days
+from tests.backups import back_up_now
 from tests.conftest import Caller, Clock, app_of
 from tests.graduates import Graduates
 from tests.postgres import looked_up
@@ -231,7 +232,9 @@ def test_no_private_value_lies_in_any_file(busy: Busy, settings: Settings, tmp_p
     assert set(SHOP[0]) <= held
     assert {*OTHERS[:12]} - {OTHERS[9]} <= held
     # ... and in no file as it is.
-    files = stored(busy.office)
+    backup = back_up_now(settings, tmp_path)
+    copies = {each: each.read_bytes() for directory in (backup.data, backup.keys) for each in directory.iterdir()}
+    files = {**stored(busy.office), **copies}
     stores = ("events", "views", "vault", "desk") if settings.database_url is None else ()
     assert {file.name for file in files} >= {file_of(settings, name).name for name in ("keys", *stores)}
     if settings.database_url is not None:

@@ -28,6 +28,7 @@ from tests.faults.clock import clock
 from tests.faults.full_disk import full_disk
 from tests.faults.kills import kills
 from tests.faults.locked_file import locked_file
+from tests.faults.lost_office import lost_database, lost_files
 from tests.faults.lost_views import lost_views
 from tests.faults.office import Office
 from tests.faults.plan import Plan
@@ -38,6 +39,8 @@ from tests.faults.sqlite_traps import sqlite_traps
 from tests.faults.two_servers import two_servers
 
 FAULTS: tuple[Callable[[Office, Plan], Report], ...] = (
+    lost_files,
+    lost_database,
     lost_views,
     sqlite_traps,
     two_servers,

@@ -19,14 +19,14 @@ from eventsourcing.persistence import StoredEvent
 
 from provider.backup import DATA, MANIFEST, CannotBackUp
 from provider.commands import people
-from provider.contents import only_read, reading, tally
+from provider.contents import PAGE, make, only_read, reading, tally
 from provider.keys import Keys
 from provider.office import Office
 from provider.replay import Replayed, replay
 from provider.vault import Vault
 from tests.academy import Acting
 from tests.backups import DRAWN, NOW, Backup, back_up_now, kept, source
-from tests.provider.conftest import Call, done_to
+from tests.provider.conftest import Call, Places, done_to
 
 BOTH = pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 
@@ -107,6 +107,25 @@ def test_what_was_recorded_together_is_in_it_together_or_not_at_all(office: Offi
     assert positions(first) == [*range(1, end + 1), end + 2]
     assert positions(second) == [*range(1, end + 4)]
     assert first.says().stores["events"].holds.drawn == end + 3
+
+
+def test_however_long_a_log_is_it_is_read_page_by_page(place: Places, tmp_path: Path):
+    make(place("events"), "events")
+    many = "WITH RECURSIVE each (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM each WHERE n < ?)"
+    made = "md5(n::text)::uuid" if tmp_path / "events.sqlite" != place("events") else "n"
+    done_to(
+        place("events"),
+        f"{many} INSERT INTO stored_events (originator_id, originator_version, topic, state) "
+        f"SELECT {made}, 1, 't', '{{}}' FROM each",
+        2 * PAGE + 1,
+    )
+    told: list[int] = []
+
+    with reading(place("events")) as log:
+        held = tally(log, "events", lambda done, _of: told.append(done))
+
+    assert told == [PAGE, 2 * PAGE, 2 * PAGE + 1]
+    assert held.tables["events"].rows == 2 * PAGE + 1
 
 
 @BOTH

@@ -17,7 +17,6 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from sqlalchemy.exc import OperationalError
 
 from projections import directory
 from provider.backup import DATA, MANIFEST, BadBackup
@@ -229,10 +228,28 @@ def test_nobody_may_record_while_a_database_is_filled(files: Settings, url: str,
     with psycopg.connect(url) as other:
         other.execute("INSERT INTO events.stored_events VALUES (gen_random_uuid(), 1, 't', '{}')")
 
-        with pytest.raises(OperationalError, match="could not obtain lock"):
+        with pytest.raises(CannotRestore, match="Somebody writes to the events"):
             put(there, backup)
 
     assert not files.keys_dir.exists()
+
+
+def test_a_database_in_which_a_server_was_started_is_filled(files: Settings, url: str, backup: Backup):
+    there = replace(files, database_url=url)
+    bootstrap(there).close()
+    shutil.rmtree(there.keys_dir)
+
+    assert put(there, backup, check=True).differing == []
+
+
+def test_a_journal_of_keys_that_was_left_behind_is_not_taken_for_that_of_others(files: Settings, backup: Backup):
+    files.keys_dir.mkdir(parents=True)
+    (files.keys_dir / "keys.sqlite-wal").write_bytes(b"of somebody")
+
+    with pytest.raises(CannotRestore, match="There are keys in"):
+        put(files, backup)
+
+    assert [each.name for each in files.data.rglob("*sqlite*")] == ["keys.sqlite-wal"]
 
 
 # What ended in the middle.
@@ -412,6 +429,19 @@ def test_tables_of_a_newer_version_are_left_for_it(files: Settings, backup: Back
         put(files, backup)
 
     assert not files.data.exists()
+
+
+def test_tables_of_an_older_version_are_restored_into_files_only(files: Settings, url: str, backup: Backup):
+    done_to(backup.data / "vault.sqlite", "DELETE FROM alembic_version")
+    backup.forged("vault")
+
+    with pytest.raises(CannotRestore, match="without PROVIDER_DATABASE_URL"):
+        put(replace(files, database_url=url), backup)
+    with pytest.raises(CannotRestore, match="without --check"):
+        put(files, backup, check=True)
+
+    assert not files.data.exists()
+    assert put(files, backup).events == len(entries(files))
 
 
 # Which keys.
