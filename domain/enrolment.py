@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from uuid import UUID, uuid5
 
 from domain.aggregate import Aggregate, AggregateCreated
@@ -142,6 +143,7 @@ class Enrolment(Aggregate):
     TOPIC = "enrolment"
 
     @staticmethod
+    @lru_cache(maxsize=4_096)  # asked again and again for those who are just being marked
     def create_id(course: UUID, person: UUID) -> UUID:
         return uuid5(ENROLMENTS, f"{course}/{person}")
 

@@ -24,6 +24,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from itertools import pairwise
 from operator import attrgetter
 from uuid import UUID, uuid5
@@ -453,6 +454,7 @@ class AttendanceRegister(Aggregate):
     TOPIC = "register"
 
     @staticmethod
+    @lru_cache(maxsize=4_096)  # asked again and again for those who are just being marked
     def create_id(course: UUID, session: int) -> UUID:
         return uuid5(REGISTERS, f"{course}/{session}")
 
