@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from time import monotonic, sleep
+from typing import Any, TypeVar
 
 from filelock import FileLock
 from sqlalchemy import Connection, Engine, create_engine, event, text
@@ -17,6 +19,9 @@ from provider.schema import Place, Schema, lock_number
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _WAIT = 10  # seconds, for a lock that somebody else holds
+A_MOMENT = 0.01
+
+Switched = TypeVar("Switched")
 
 
 class JournalInUse(Exception):
@@ -212,6 +217,22 @@ def _migrate(engine: Engine, name: str) -> None:
     with writing(engine) as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def patiently(switch: Callable[[], Switched]) -> Switched:
+    """Return what a function returns that switches a file to the write-ahead journal.
+
+    SQLite waits for whoever else uses the file, but not while the journal is switched: of two processes that open a new
+    file at once, one would fail.
+    """
+    until = monotonic() + _WAIT
+    while True:
+        try:
+            return switch()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or monotonic() > until:
+                raise
+        sleep(A_MOMENT)
 
 
 def make_private(path: Path) -> None:

@@ -21,7 +21,7 @@ from eventsourcing.sqlite import (
 )
 from eventsourcing.utils import Environment
 
-from provider.durable import make_private
+from provider.durable import make_private, patiently
 from provider.locks import Turn
 from provider.receipt import IdempotencyKey, Receipt
 from provider.recorder import Entry
@@ -164,7 +164,7 @@ class Pool(SQLiteConnectionPool):
     """Connections on which a commit is on the disk before it is acknowledged."""
 
     def _create_connection(self) -> SQLiteConnection:
-        connection = super()._create_connection()
+        connection = patiently(super()._create_connection)
         cursor = connection.cursor()
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA busy_timeout=10000")

@@ -15,7 +15,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.pool import QueuePool
 
 from projections.projection import Reading
-from provider.durable import look_into, make_private
+from provider.durable import look_into, make_private, patiently
 from provider.locks import PATIENCE, AdvisoryLock, Shared, Turn, unshared
 from provider.schema import Place, Schema, lock_number
 
@@ -121,7 +121,7 @@ class SqliteViews:
 
         @event.listens_for(engine, "connect")
         def set_up(connection: Any, _: Any) -> None:
-            connection.execute("PRAGMA journal_mode=WAL")
+            patiently(lambda: connection.execute("PRAGMA journal_mode=WAL"))
             connection.execute("PRAGMA synchronous=NORMAL")
             connection.execute("PRAGMA temp_store=MEMORY")
             connection.execute(f"PRAGMA cache_size=-{SERVING}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from time import monotonic, sleep
 from typing import Any
 from uuid import uuid4
 
@@ -16,6 +17,9 @@ from provider.log import EventLog
 from provider.schema import Place
 from provider.views import Views
 from tests.provider.things import NOW, SOMEBODY
+
+PATIENCE = 20
+"""Seconds after which a process no longer waits for what another was to record."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +110,11 @@ def run(release: int, events: Place, views: Place, seats: int, upto: int) -> Tol
         seen.catch_up(done.position)
         if str(seat.id) not in prices():
             raise AssertionError("What was recorded can't be read.")
-    while seen.catch_up() < upto:
-        pass
+    until = monotonic() + PATIENCE
+    while (reached := seen.catch_up()) < upto:
+        if monotonic() > until:
+            raise AssertionError(f"The others have recorded up to position {reached}, and not {upto}.")
+        sleep(0.005)
     told = Told(prices(), seen.verify(), seen.place, made_anew)
     seen.close()
     log.close()

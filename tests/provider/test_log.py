@@ -5,9 +5,10 @@ from __future__ import annotations
 import sqlite3
 import warnings
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Thread
+from threading import Thread, Timer
 from uuid import UUID, uuid4
 
 import orjson
@@ -22,10 +23,11 @@ from provider.postgres import Datastore as PostgresDatastore
 from provider.postgres import PostgresRecorder
 from provider.schema import Schema
 from provider.sqlite import Datastore, SqliteRecorder
+from provider.views import Views, place_of
 from tests.idempotency import key_of
 from tests.postgres import Server
 from tests.provider.conftest import Places
-from tests.provider.things import SOMEBODY, Thing
+from tests.provider.things import SOMEBODY, Thing, counting
 
 
 class TestSqliteRecorder(ApplicationRecorderTestCase[SqliteRecorder]):
@@ -319,3 +321,21 @@ def test_an_aggregate_whose_events_were_not_recorded_is_forgotten(log: EventLog)
         log.record(stale, asked={})
 
     assert log.get(Thing, thing.id).count == 1
+
+
+@pytest.mark.parametrize("store", ["events", "views"])
+def test_whoever_opens_a_new_file_waits_for_who_is_just_making_it(tmp_path: Path, store: str):
+    file = place_of(tmp_path / "views.sqlite", [counting]) if store == "views" else tmp_path / "events.sqlite"
+    assert isinstance(file, Path)
+    with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as maker:
+        maker.execute("BEGIN IMMEDIATE")
+        done = Timer(0.1, maker.execute, ["ROLLBACK"])
+        done.start()
+        log = EventLog(tmp_path / "events.sqlite")
+        views = Views(tmp_path / "views.sqlite", log, [counting])
+        views.open()
+        done.join()
+
+    assert views.catch_up(log.record(Thing.make(), asked={}).position) == 1
+    views.close()
+    log.close()
