@@ -28,12 +28,10 @@ learners = view_table(
     text("participation_at"),
     number("participation_version"),
     number("made_up_version"),
-    number("decision"),
     key=("enrolment",),
     indexes=[("course",)],
 )
-"""One row per enrolment. `decision` is the version of the latest decision, `made_up_version` that of the event that
-last changed the make-ups."""
+"""One row per enrolment. `made_up_version` is the version of the event that last changed the make-ups."""
 
 make_ups = view_table(
     "completion_make_ups",
@@ -69,7 +67,7 @@ decisions = view_table(
     indexes=[("course",)],
 )
 
-completion = Projection("completion", version=2, tables=(learners, make_ups, decisions))
+completion = Projection("completion", version=3, tables=(learners, make_ups, decisions))
 
 
 @completion.on(Enrolment.Requested)
@@ -131,7 +129,6 @@ def _decided(rows: Rows, event: Enrolment.CompletionDecided) -> None:
         decided_by=event.by,
         decided_at=event.at,
     )
-    rows.change(learners, event.originator_id, decision=event.originator_version)
 
 
 def _course_of(rows: Rows, event: Enrolment.Event) -> str:

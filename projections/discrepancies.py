@@ -255,7 +255,7 @@ def _place(rows: Rows, stream: UUID, aspect: Aspect, person: UUID | str) -> str:
     return _enrolment_of(register["course"], str(person))
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=16_384)
 def _enrolment_of(course: str, person: str) -> str:
     return str(Enrolment.create_id(UUID(course), UUID(person)))
 

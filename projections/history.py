@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import fields
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -25,7 +24,9 @@ from projections.projection import (
     Prepared,
     Projection,
     Reading,
+    Row,
     Rows,
+    Stored,
     flag,
     holds,
     instant,
@@ -109,28 +110,32 @@ A line of a submission and an authorisation of a trainer have rows too, by the s
 
 history = Projection("history", version=3, tables=(entries, subjects, clock, times, behind, things), weight=6)
 
-Made = Callable[[Any], dict[str, Any]]
+Made = Callable[[str, Mapping[str, Any]], Row]
 
 MADE: dict[str, Made] = {
     get_topic(kind): made
     for kind, made in {
-        Institution.Founded: lambda e: {"kind": "institution", "label": e.name},
-        Person.Registered: lambda e: {"kind": "person", "person": e.originator_id},
-        Trainer.Registered: lambda e: {"kind": "trainer", "person": e.person},
-        Access.Opened: lambda e: {"kind": "access", "person": e.person},
-        Course.Drafted: lambda e: {"kind": "course", "course": e.originator_id, "label": e.title},
-        Enrolment.Requested: lambda e: {"kind": "enrolment", "course": e.course, "person": e.person},
-        AttendanceRegister.Opened: lambda e: {"kind": "register", "course": e.course, "number": e.session},
-        Certificate.Issued: lambda e: {
-            "kind": "certificate",
-            "course": e.facts.course,
-            "person": e.facts.person,
-            "label": e.number,
+        Institution.Founded: lambda _, said: {"kind": "institution", "label": said["name"]},
+        Person.Registered: lambda stream, _: {"kind": "person", "person": stream},
+        Trainer.Registered: lambda _, said: {"kind": "trainer", "person": said["person"]},
+        Access.Opened: lambda _, said: {"kind": "access", "person": said["person"]},
+        Course.Drafted: lambda stream, said: {"kind": "course", "course": stream, "label": said["title"]},
+        Enrolment.Requested: lambda _, said: {"kind": "enrolment", "course": said["course"], "person": said["person"]},
+        AttendanceRegister.Opened: lambda _, said: {
+            "kind": "register",
+            "course": said["course"],
+            "number": said["session"],
         },
-        Submission.Drafted: lambda e: {"kind": "submission", "course": e.course, "label": e.body},
+        Certificate.Issued: lambda _, said: {
+            "kind": "certificate",
+            "course": said["facts"]["course"],
+            "person": said["facts"]["person"],
+            "label": said["number"],
+        },
+        Submission.Drafted: lambda _, said: {"kind": "submission", "course": said["course"], "label": said["body"]},
     }.items()
 }
-"""What a stream is, said by its first event."""
+"""What a stream is, by its id and what its first event says."""
 
 _NAMING = frozenset(
     {
@@ -154,58 +159,49 @@ _HOLDING = frozenset({"elsewhere", "facts", "line", "lines", "trainers"})
 """Members that hold such names further in, or numbers that stand for somebody."""
 
 
-Members = tuple[bool, bool, tuple[str, ...], tuple[str, ...]]
-_MEMBERS: dict[type[Any], Members] = {}
-
-
-def _members(kind: type[Any]) -> Members:
-    """Return whether a class has a `course` and a `person`, its other members that name, and those that hold names."""
-    if kind not in _MEMBERS:
-        members = [each.name for each in fields(kind)]
-        _MEMBERS[kind] = (
-            "course" in members,
-            "person" in members,
-            tuple(name for name in members if name in _NAMING),
-            tuple(name for name in members if name in _HOLDING),
-        )
-    return _MEMBERS[kind]
-
-
 @history.on_every
-def entered(rows: Rows, event: Any) -> None:
+def entered(rows: Rows, event: Stored) -> None:
     """Note where the event stands, and everybody and everything that it is about."""
-    stream = str(event.originator_id)
-    topic = event.TOPIC
+    stream, version, topic, said = event
     if (made := MADE.get(topic)) is not None:
-        rows.add(things, thing=stream, **made(event))
+        rows.add(things, thing=stream, **made(stream, said))
     thing = rows.get(things, stream) or {}
-    has_course, has_person, naming, holding = _members(type(event))
-    course = str(event.course) if has_course else thing.get("course")
-    person = str(event.person) if has_person else thing.get("person")
-    recorded = event.timestamp
-    stamp = instant(recorded)
+    course = said.get("course") or thing.get("course")
+    person = said.get("person") or thing.get("person")
+    recorded = said["timestamp"]
+    at = said["at"]
+    stamp = _instant(recorded)
     rows.add(
         entries,
         position=rows.position,
         stream=stream,
-        version=event.originator_version,
+        version=version,
         topic=topic,
-        actor=event.by,
+        actor=said.get("by"),
         course=course,
         person=person,
-        at=event.at,
+        at=_instant(at),
         recorded_at=stamp,
-        late=recorded - event.at > LATE,
+        # On the same day, nobody has to look closer.
+        late=recorded[:10] != at[:10] and datetime.fromisoformat(recorded) - datetime.fromisoformat(at) > LATE,
         request=rows.request["id"] if rows.request else None,
     )
     _time_went_on(rows, stamp)
-    named = {str(value) for name in naming if (value := getattr(event, name)) is not None}
-    if has_person and thing.get("person"):
-        named.add(thing["person"])
-    for name in holding:
-        named.update(_held(rows, stream, course, getattr(event, name)))
-    for subject in named - {stream, course, person}:
+    named = {said[name] for name in _NAMING.intersection(said)}
+    named.add(thing.get("person"))
+    for name in _HOLDING.intersection(said):
+        named.update(_held(rows, stream, course, said[name]))
+    for subject in named - {None, stream, course, person}:
         rows.add(subjects, subject=subject, position=rows.position)
+
+
+def _instant(stored: str) -> str:
+    """Return a stored time as `instant` does; where the seconds were whole, their zeros were left out."""
+    if len(stored) == len("2026-05-04T07:00:00.000000Z"):
+        return stored
+    if len(stored) == len("2026-05-04T07:00:00Z"):
+        return f"{stored[:-1]}.000000Z"
+    return instant(datetime.fromisoformat(stored))
 
 
 def _time_went_on(rows: Rows, stamp: str) -> None:
@@ -223,21 +219,19 @@ def _time_went_on(rows: Rows, stamp: str) -> None:
 
 def _held(rows: Rows, stream: str, course: str | None, value: Any) -> Iterator[str]:
     """Give the ids in a member that holds them; a whole number is a line of the submission that the event is of."""
-    for each in value if isinstance(value, tuple) else (value,):
-        if isinstance(each, UUID):
-            yield str(each)
+    for each in value if isinstance(value, list) else (value,):
+        if isinstance(each, str):
+            yield each
         elif isinstance(each, int):
             if (line := rows.get(things, f"{stream}/{each}")) is not None:
                 yield line["person"]
         elif each is not None:
-            yield from (
-                str(named)
-                for name in ("course", "enrolment", "person", "register", "trainer")
-                if (named := getattr(each, name, None)) is not None
-            )
-            if hasattr(each, "line"):
-                line_key = f"{stream}/{each.line}"
-                rows.add(things, thing=line_key, kind="line", course=course, person=each.person, number=each.line)
+            for name in ("course", "enrolment", "person", "register", "trainer"):
+                if (named := each.get(name)) is not None:
+                    yield named
+            if "line" in each:
+                line_key = f"{stream}/{each['line']}"
+                rows.add(things, thing=line_key, kind="line", course=course, person=each["person"], number=each["line"])
 
 
 def position_at(read: Reading, moment: datetime) -> int:
@@ -294,6 +288,23 @@ def version_of(read: Reading, stream: UUID | str, *, at: int | None = None) -> i
         )
     ).scalar()
     return None if version is None else int(version)
+
+
+def versions_of(read: Reading, streams: Iterable[str], *, at: int | None = None) -> dict[str, int]:
+    """Return the versions that streams had as of a position; those that had not begun are left out.
+
+    So no view has to write a row anew only because its stream went on.
+    """
+    wanted = sorted(set(streams))
+    found: dict[str, int] = {}
+    for i in range(0, len(wanted), MANY):
+        chunk = (
+            select(entries.c.stream, func.max(entries.c.version))
+            .where(entries.c.stream.in_(wanted[i : i + MANY]), entries.c.position <= (FOREVER if at is None else at))
+            .group_by(entries.c.stream)
+        )
+        found.update((row[0], int(row[1])) for row in read.execute(chunk))
+    return found
 
 
 def listing(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 import orjson
@@ -118,6 +118,15 @@ class Rows(Protocol):
         """End a row; it stays readable as of earlier positions."""
 
 
+class Stored(NamedTuple):
+    """An event as it is stored: what it says as JSON values, without what is absent; times end with Z."""
+
+    stream: str
+    version: int
+    topic: str
+    said: Mapping[str, Any]
+
+
 class Projection:
     """One view: its name, its version, its tables, and what each event does to them.
 
@@ -131,7 +140,7 @@ class Projection:
         self.version = version
         self.tables = tables
         self.handlers: dict[str, Handler] = {}
-        self.every: Handler | None = None
+        self.every: Callable[[Rows, Stored], None] | None = None
 
     def on(self, *kinds: type[Any]) -> Callable[[Callable[[Rows, Event], None]], Callable[[Rows, Event], None]]:
         """Call the function for events of these kinds."""
@@ -146,8 +155,11 @@ class Projection:
 
         return register
 
-    def on_every(self, handler: Callable[[Rows, Any], None]) -> Callable[[Rows, Any], None]:
-        """Call the function for all events, whatever their kind."""
+    def on_every(self, handler: Callable[[Rows, Stored], None]) -> Callable[[Rows, Stored], None]:
+        """Call the function for all events, whatever their kind: before others, and with the event as it is stored.
+
+        To make an event of it takes as long as to note it.
+        """
         self.every = handler
         return handler
 
@@ -296,30 +308,39 @@ def _members(value: Any) -> dict[str, Any]:
     return {name: plain(getattr(value, name)) for name in value.__dataclass_fields__}
 
 
-PLAIN: dict[type[Any], Callable[[Any], Any]] = {
-    str: _same,
-    int: _same,
-    bool: _same,
-    type(None): _same,
-    UUID: str,
-    datetime: instant,
-    date: date.isoformat,
-    Decimal: str,
-    tuple: _each,
-    list: _each,
-    set: _each,
-    frozenset: _each,
-    dict: _named,
-}
-"""How a value of each type is made plain; kinds of text, enumerations and value objects are added as they come."""
+class Plain(dict[type[Any], Callable[[Any], Any]]):
+    """How a value of each type is made plain; kinds of text, enumerations and value objects are added as they come."""
+
+    def __missing__(self, kind: type[Any]) -> Callable[[Any], Any]:
+        convert = self[kind] = _converter(kind)
+        return convert
+
+
+AS_IS = frozenset({str, int, bool, type(None)})
+"""The types whose values are plain; to call a function on each would be felt."""
+
+PLAIN = Plain(
+    {
+        str: _same,
+        int: _same,
+        bool: _same,
+        type(None): _same,
+        UUID: str,
+        datetime: instant,
+        date: date.isoformat,
+        Decimal: str,
+        tuple: _each,
+        list: _each,
+        set: _each,
+        frozenset: _each,
+        dict: _named,
+    }
+)
 
 
 def plain(value: Any) -> Any:
     """Return the value as a row holds it."""
-    kind = type(value)
-    if (convert := PLAIN.get(kind)) is None:
-        convert = PLAIN[kind] = _converter(kind)
-    return convert(value)
+    return PLAIN[type(value)](value)
 
 
 def _converter(kind: type[Any]) -> Callable[[Any], Any]:

@@ -18,6 +18,7 @@ from domain.enrolment import Enrolment
 from domain.register import AttendanceRegister, Marker
 from domain.schedule import Caution, Session
 from domain.trainer import Authorisation, Authority, Trainer
+from projections import history
 from projections.projection import (
     FOREVER,
     Prepared,
@@ -79,11 +80,10 @@ learners = view_table(
     number("requested"),
     text("standing"),
     flag("walk_in_open"),
-    number("version"),
     key=("enrolment",),
     indexes=[("course",)],
 )
-"""One row per enrolment. `requested` is its first position, `standing` its stage, `version` the stream's."""
+"""One row per enrolment. `requested` is its first position, `standing` its stage."""
 
 marks = view_table(
     "register_marks",
@@ -161,7 +161,7 @@ amendments = view_table(
 
 registers = Projection(
     "registers",
-    version=2,
+    version=3,
     tables=(courses, sessions, trainers, learners, marks, seals, amendments),
     weight=2,
 )
@@ -336,7 +336,6 @@ def _requested(rows: Rows, event: Enrolment.Requested) -> None:
         requested=rows.position,
         standing=event.standing,
         walk_in_open=False,
-        version=event.originator_version,
     )
 
 
@@ -380,20 +379,8 @@ def _no_show(rows: Rows, event: Enrolment.NoShowDeclared) -> None:
     _learner(rows, event, standing="no_show")
 
 
-@registers.on(
-    Enrolment.BodyEmailAsked,
-    Enrolment.PrerequisiteDeclared,
-    Enrolment.ParticipationAttested,
-    Enrolment.MakeUpCredited,
-    Enrolment.MakeUpWithdrawn,
-    Enrolment.CompletionDecided,
-)
-def _went_on(rows: Rows, event: Enrolment.Event) -> None:
-    _learner(rows, event)
-
-
 def _learner(rows: Rows, event: Enrolment.Event, **said: object) -> None:
-    rows.change(learners, event.originator_id, version=event.originator_version, **said)
+    rows.change(learners, event.originator_id, **said)
 
 
 # The marks and the seals.
@@ -725,8 +712,8 @@ def register(read: Reading, course: UUID | str, session: int, *, at: int | None 
         "lead": found[0]["lead"] or _lead(roles_on(appointed, found[0]["starts"])),
         "sealed_version": len(book.seals),
         "learners": [
-            {**_without(row, "course", "requested", "version"), **_attendance(book, row["person"], said)}
-            for row in enrolled(read, course, at=at)
+            {**_without(row, "course", "requested"), **_attendance(book, row["person"], said)}
+            for row in _enrolled(read, course, at)
             if row["standing"] == "confirmed" or row["person"] in book.holding
         ],
         "set_aside": [
@@ -802,15 +789,27 @@ def books(read: Reading, streams: Collection[str], *, at: int | None = None) -> 
 
 
 def enrolled(read: Reading, course: UUID | str, *, at: int | None = None) -> list[dict[str, Any]]:
-    """Return everybody who was ever enrolled on a course, in the order of their requests, with their standing."""
+    """Return everybody who was ever enrolled on a course, in the order of their requests.
+
+    Each has the columns of `learners`, and the `version` of the enrolment.
+    """
+    return _with_versions(read, _enrolled(read, course, at), at)
+
+
+def _enrolled(read: Reading, course: UUID | str, at: int | None) -> list[dict[str, Any]]:
     query = select(learners).where(learners.c.course == str(course)).order_by(learners.c.requested)
     return _rows(read, query, learners, at)
 
 
+def _with_versions(read: Reading, found: list[dict[str, Any]], at: int | None) -> list[dict[str, Any]]:
+    versions = history.versions_of(read, [row["enrolment"] for row in found], at=at)
+    return [{**row, "version": versions[row["enrolment"]]} for row in found]
+
+
 def learner(read: Reading, enrolment: UUID | str, *, at: int | None = None) -> dict[str, Any] | None:
-    """Return one enrolment, with its course and standing; None where there is none."""
+    """Return one enrolment, as `enrolled` does; None where there is none."""
     found = _rows(read, select(learners).where(learners.c.enrolment == str(enrolment)), learners, at)
-    return found[0] if found else None
+    return _with_versions(read, found, at)[0] if found else None
 
 
 def taught(read: Reading, course: UUID | str, *, at: int | None = None) -> dict[str, Any] | None:

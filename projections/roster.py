@@ -106,7 +106,7 @@ ON_COURSE = (Stage.CONFIRMED.value, Stage.NO_SHOW.value)
 """The standings of those who have a seat."""
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=16_384)
 def _enrolment_of(course: UUID | str, person: UUID | str) -> str:
     return str(Enrolment.create_id(UUID(str(course)), UUID(str(person))))
 

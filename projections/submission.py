@@ -17,7 +17,7 @@ from domain.enrolment import Stage as Standing
 from domain.institution import Settings
 from domain.schedule import add_business_days, zone_named
 from domain.submission import Line, LineStanding, LineState, Outcome, PartStage, Rejection, Stage, Step, Submission
-from projections import courses, directory, discrepancies, roster
+from projections import courses, directory, discrepancies, history, roster
 from projections.projection import (
     Projection,
     Reading,
@@ -52,7 +52,6 @@ submissions = view_table(
     text("ended_at"),
     text("abandoned_reason"),
     json("payments"),
-    number("version"),
     key=("submission",),
     indexes=[("course",)],
 )
@@ -112,8 +111,6 @@ standings = view_table(
     flag("excluded"),
     text("excluded_reason"),
     text("excluded_note"),
-    flag("sent"),
-    *(text(f"{step.value}_at") for step in Step),
     text("outcome"),
     text("code"),
     text("outcome_note"),
@@ -125,10 +122,22 @@ standings = view_table(
     text("case"),
     key=("submission", "line"),
 )
-"""One row per line: what became of it, step by step. Notes are handles.
+"""One row per line of which something was said by itself, apart from what was drafted, which is long. Notes are
+handles."""
 
-Apart from what was drafted, which is long and is hardly ever another: each step writes its row anew.
-"""
+steps = view_table(
+    "submission_steps",
+    uid("submission"),
+    number("version"),
+    text("step"),
+    text("at"),
+    json("lines"),
+    key=("submission", "version"),
+    only_added=True,
+)
+"""What happened to many lines at once, by the version of the event that says so: they were sent, loaded and so on."""
+
+SENT = "sent"
 
 observations = view_table(
     "submission_observations",
@@ -182,8 +191,8 @@ learners = view_table(
 
 submission = Projection(
     "submission",
-    version=2,
-    tables=(submissions, parts, lines, standings, observations, resolutions, learners),
+    version=3,
+    tables=(submissions, parts, lines, standings, steps, observations, resolutions, learners),
     weight=2,
 )
 
@@ -217,7 +226,6 @@ def _drafted(rows: Rows, event: Submission.Drafted) -> None:
         drafted_at=event.at,
         drafted_by=event.by,
         payments=[],
-        version=event.originator_version,
     )
     _add_part(rows, event)
 
@@ -243,7 +251,6 @@ def _add_part(rows: Rows, event: Submission.Drafted | Submission.PartDrafted) ->
             email=line.email,
             rests_on=line.rests_on,
         )
-        rows.add(standings, submission=event.originator_id, line=line.line, excluded=False, sent=False, withdrawn=False)
 
 
 def _put_draft(write: Callable[..., None], event: Submission.Event, part: int, **drafted: object) -> None:
@@ -268,23 +275,14 @@ def _edited(rows: Rows, event: Submission.Event, part: int) -> None:
 
 @submission.on(Submission.LineExcluded)
 def _line_excluded(rows: Rows, event: Submission.LineExcluded) -> None:
-    rows.change(
-        standings,
-        event.originator_id,
-        event.line,
-        excluded=True,
-        excluded_reason=event.reason,
-        excluded_note=event.note,
-    )
+    _stands(rows, event, event.line, excluded=True, excluded_reason=event.reason, excluded_note=event.note)
     _edited(rows, event, event.part)
-    _moved(rows, event)
 
 
 @submission.on(Submission.LineIncluded)
 def _line_included(rows: Rows, event: Submission.LineIncluded) -> None:
-    rows.change(standings, event.originator_id, event.line, excluded=False, excluded_reason=None, excluded_note=None)
+    _stands(rows, event, event.line, excluded=False, excluded_reason=None, excluded_note=None)
     _edited(rows, event, event.part)
-    _moved(rows, event)
 
 
 @submission.on(Submission.LineRemade)
@@ -299,7 +297,6 @@ def _line_remade(rows: Rows, event: Submission.LineRemade) -> None:
         rests_on=event.rests_on,
     )
     _edited(rows, event, event.part)
-    _moved(rows, event)
 
 
 @submission.on(Submission.Validated)
@@ -318,7 +315,6 @@ def _validated(rows: Rows, event: Submission.Validated) -> None:
         validated_by=event.by,
         validated_at=event.at,
     )
-    _moved(rows, event)
 
 
 @submission.on(Submission.Approved)
@@ -332,7 +328,6 @@ def _approved(rows: Rows, event: Submission.Approved) -> None:
         approved_at=event.at,
         solo=event.solo,
     )
-    _moved(rows, event)
 
 
 @submission.on(Submission.Exported)
@@ -350,7 +345,6 @@ def _exported(rows: Rows, event: Submission.Exported) -> None:
         encoding=event.encoding,
         lines=event.lines,
     )
-    _moved(rows, event)
 
 
 @submission.on(Submission.Sent)
@@ -364,19 +358,17 @@ def _sent(rows: Rows, event: Submission.Sent) -> None:
         sent_at=event.at,
         reference=event.reference,
     )
-    for line in _held(rows, parts, event.originator_id, event.part)["lines"]:
-        rows.change(standings, event.originator_id, line, sent=True)
-    _moved(rows, event)
+    _stepped(rows, event, SENT, _held(rows, parts, event.originator_id, event.part)["lines"])
 
 
 @submission.on(Submission.Loaded)
 def _loaded(rows: Rows, event: Submission.Loaded) -> None:
-    _stepped(rows, event, loaded_at=event.at)
+    _stepped(rows, event, Step.LOADED, event.lines)
 
 
 @submission.on(Submission.Selected)
 def _selected(rows: Rows, event: Submission.Selected) -> None:
-    _stepped(rows, event, selected_at=event.at)
+    _stepped(rows, event, Step.SELECTED, event.lines)
 
 
 @submission.on(Submission.Paid)
@@ -389,30 +381,40 @@ def _paid(rows: Rows, event: Submission.Paid) -> None:
         "receipt": event.receipt,
         "paid_at": event.at,
     }
-    _stepped(rows, event, paid_at=event.at)
+    _stepped(rows, event, Step.PAID, event.lines)
     _moved(rows, event, payments=[*known, plain(payment)])
 
 
 @submission.on(Submission.Activated)
 def _activated(rows: Rows, event: Submission.Activated) -> None:
-    _stepped(rows, event, activated_at=event.at)
+    _stepped(rows, event, Step.ACTIVATED, event.lines)
 
 
-def _stepped(
-    rows: Rows,
-    event: Submission.Loaded | Submission.Selected | Submission.Paid | Submission.Activated,
-    **said: object,
-) -> None:
-    for line in event.lines:
+def _stepped(rows: Rows, event: Submission.Event, step: str, of: Iterable[int]) -> None:
+    rows.add(
+        steps,
+        submission=event.originator_id,
+        version=event.originator_version,
+        step=step,
+        at=event.at,
+        lines=tuple(of),
+    )
+
+
+def _stands(rows: Rows, event: Submission.Event, line: int, **said: object) -> None:
+    """Say something of a line by itself."""
+    if rows.get(standings, event.originator_id, line) is None:
+        said = {"excluded": False, "withdrawn": False, **said}
+        rows.put(standings, submission=event.originator_id, line=line, **said)
+    else:
         rows.change(standings, event.originator_id, line, **said)
-    _moved(rows, event)
 
 
 @submission.on(Submission.OutcomeRecorded)
 def _outcome_recorded(rows: Rows, event: Submission.OutcomeRecorded) -> None:
-    rows.change(
-        standings,
-        event.originator_id,
+    _stands(
+        rows,
+        event,
         event.line,
         outcome=event.outcome,
         code=event.code,
@@ -420,21 +422,19 @@ def _outcome_recorded(rows: Rows, event: Submission.OutcomeRecorded) -> None:
         outcome_source=event.source,
         outcome_at=event.at,
     )
-    _moved(rows, event)
 
 
 @submission.on(Submission.LineWithdrawn)
 def _line_withdrawn(rows: Rows, event: Submission.LineWithdrawn) -> None:
-    rows.change(
-        standings,
-        event.originator_id,
+    _stands(
+        rows,
+        event,
         event.line,
         withdrawn=True,
         withdrawn_reason=event.reason,
         withdrawn_note=event.note,
         case=event.case,
     )
-    _moved(rows, event)
 
 
 @submission.on(Submission.Observed)
@@ -453,7 +453,6 @@ def _observed(rows: Rows, event: Submission.Observed) -> None:
         member_id=event.member_id,
         recorded_by=event.by,
     )
-    _moved(rows, event)
 
 
 @submission.on(Submission.DiscrepancyResolved)
@@ -472,7 +471,6 @@ def _discrepancy_resolved(rows: Rows, event: Submission.DiscrepancyResolved) -> 
         resolved_by=event.by,
         resolved_at=event.at,
     )
-    _moved(rows, event)
 
 
 @submission.on(Submission.Abandoned)
@@ -480,8 +478,8 @@ def _abandoned(rows: Rows, event: Submission.Abandoned) -> None:
     # Parts and lines are numbered without gaps.
     for part in takewhile(lambda part: rows.get(parts, event.originator_id, part) is not None, count(1)):
         _edited(rows, event, part)
-    for line in takewhile(lambda line: rows.get(standings, event.originator_id, line) is not None, count(1)):
-        rows.change(standings, event.originator_id, line, withdrawn=True)
+    for line in takewhile(lambda line: rows.get(lines, event.originator_id, line) is not None, count(1)):
+        _stands(rows, event, line, withdrawn=True)
     _moved(rows, event, stage=Stage.ABANDONED, ended_at=event.at, abandoned_reason=event.reason)
 
 
@@ -491,7 +489,7 @@ def _completed(rows: Rows, event: Submission.Completed) -> None:
 
 
 def _moved(rows: Rows, event: Submission.Event, **said: object) -> None:
-    rows.change(submissions, event.originator_id, version=event.originator_version, **said)
+    rows.change(submissions, event.originator_id, **said)
 
 
 def _held(rows: Rows, table: Table, *key: object) -> Row:
@@ -540,6 +538,7 @@ def view(read: Reading, submission: UUID | str, *, today: date, at: int | None =
     known = next((_shown(each) for each in row), None)
     if known is None:
         return None
+    known["version"] = history.version_of(read, known["submission"], at=at)
     found = _all(read, parts, submission, at)
     rows = _lines(read, submission, at)
     standing_of = {each["line"]: standing(each) for each in rows}
@@ -598,6 +597,7 @@ def view_of_course(read: Reading, course: UUID | str, *, today: date, at: int | 
     blank = dict.fromkeys(column.name for column in submissions.columns if column.name not in ("since", "until"))
     return {
         **blank,
+        "version": None,
         "course": str(course),
         "body": planned["body"],
         "profile": profile,
@@ -749,15 +749,34 @@ def _policy(read: Reading, planned: Mapping[str, Any], at: int | None) -> Creden
     )
 
 
+_BLANK: Mapping[str, Any] = {
+    "excluded": False,
+    "excluded_reason": None,
+    "excluded_note": None,
+    "sent": False,
+    **{f"{step.value}_at": None for step in Step},
+    **dict.fromkeys(("outcome", "code", "outcome_note", "outcome_source", "outcome_at")),
+    "withdrawn": False,
+    **dict.fromkeys(("withdrawn_reason", "withdrawn_note", "case")),
+}
+"""How a line stands of which nothing was said since it was drafted."""
+
+
 def _lines(read: Reading, submission: UUID | str, at: int | None) -> list[dict[str, Any]]:
     """Return the lines of a submission, each as it was drafted, how it stands, and what was said of it since."""
-    found = {each["line"]: each for each in _all(read, lines, submission, at)}
+    found = {each["line"]: {**each, **_BLANK} for each in _all(read, lines, submission, at)}
     for each in _all(read, standings, submission, at):
-        found[each["line"]].update(each, observations=[], resolutions=[])
-    for table, said in ((observations, "observations"), (resolutions, "resolutions")):
+        found[each["line"]].update(each)
+    for each in _all(read, steps, submission, at):
+        said = {"sent": True} if each["step"] == SENT else {f"{each['step']}_at": each["at"]}
+        for line in each["lines"]:
+            found[line].update(said)
+    for each in found.values():
+        each.update(observations=[], resolutions=[])
+    for table, member in ((observations, "observations"), (resolutions, "resolutions")):
         for each in _all(read, table, submission, at):
             del each["submission"], each[table.info["key"][1]]
-            found[each.pop("line")][said].append(each)
+            found[each.pop("line")][member].append(each)
     return list(found.values())
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 import orjson
 from sqlalchemy import Dialect, Table
 from sqlalchemy.types import Boolean
 
-from projections.projection import FOREVER, PLAIN, JsonText, Reading, Row, plain
+from projections.projection import AS_IS, FOREVER, PLAIN, JsonText, Reading, Row, plain
 
-KEPT_ROWS = 100_000
-"""Rows touched of late that a rebuild keeps in memory, and as many of a while ago: 100 to 150 MB together."""
+KEPT_ROWS = 10_000
+"""Rows touched of late that a rebuild keeps in memory, and as many of a while ago: about 30 MB together."""
 
 AS_PLAIN = orjson.OPT_PASSTHROUGH_DATETIME
 """How a JSON value is written: ids, enumerations and value objects by the serializer, times as `plain` makes them."""
@@ -26,7 +27,11 @@ class Shape:
         self.name = table.name + suffix
         self.columns = [column.name for column in table.columns][:-2]
         self.key = tuple(table.info["key"])
-        self.blank = dict.fromkeys(self.columns)
+        # Of one column, the function that gives several gives none.
+        self.key_of: Callable[[Mapping[str, Any]], tuple[Any, ...]] = (
+            itemgetter(*self.key) if len(self.key) > 1 else _only(self.key[0])
+        )
+        self.blank: dict[str, Any] = dict.fromkeys(self.columns)
         self.only_added: bool = table.info["only_added"]
         self.now_only: bool = table.info["now_only"]
         self.json = frozenset(c.name for c in list(table.columns)[:-2] if isinstance(c.type, JsonText))
@@ -43,6 +48,23 @@ class Shape:
         )
         self.select = f"SELECT {', '.join(quoted)}, since FROM {self.name} WHERE {where} AND until = {FOREVER}"
 
+    def plain(self, values: Mapping[str, object]) -> dict[str, Any]:
+        """Return values as they are kept."""
+        if self.json.isdisjoint(values):
+            return {n: v if type(v) in AS_IS else PLAIN[type(v)](v) for n, v in values.items()}
+        json = self.json
+        return {
+            n: v if v is None else _text(v) if n in json else v if type(v) in AS_IS else PLAIN[type(v)](v)
+            for n, v in values.items()
+        }
+
+    def filled(self, before: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a row with what is said in place of what was before."""
+        row = {**before, **said}
+        if len(row) != len(before):
+            raise KeyError(f"{self.name} has no column {', '.join(row.keys() - before.keys())}.")
+        return row
+
     def read(self, row: Sequence[Any]) -> dict[str, Any]:
         """Return the values of a stored row; JSON stays text."""
         values = dict(zip(self.columns, row, strict=False))
@@ -50,6 +72,14 @@ class Shape:
             if row[i] is not None:
                 values[self.columns[i]] = bool(row[i])
         return values
+
+
+def _only(name: str) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    return lambda row: (row[name],)
+
+
+def _text(value: object) -> str:
+    return orjson.dumps(value, default=plain, option=AS_PLAIN).decode()
 
 
 @lru_cache(maxsize=1024)
@@ -103,16 +133,11 @@ class Sheet:
         if found.stored:
             ending = () if self.shape.now_only else (position,)
             self.closed.append((*ending, *key, found.since))
-        elif not self.shape.now_only and found.since != position and found.values is not None:
+        elif found.values is not None and found.since != position and not self.shape.now_only:
             self.past.append((*found.values.values(), found.since, position))
 
-    def write(self, found: Kept | None, row: dict[str, Any], position: int) -> None:
-        """Let a row begin, in place of the one that was found."""
-        key = tuple([row[part] for part in self.shape.key])
-        if found is not None:
-            if found.values == row:
-                return
-            self.end(key, found, position)
+    def begin(self, key: tuple[Any, ...], row: dict[str, Any], position: int) -> None:
+        """Let a row begin."""
         self.kept[key] = self.touched[key] = Kept(row, position, stored=False)
 
     def flush(self, connection: Reading) -> None:
@@ -129,8 +154,18 @@ class Sheet:
             connection.driver.cursor().executemany(self.shape.insert, rows)
             self.past = []
         self.touched = {}
-        if self.shape.only_added:
-            self.kept = {}
+
+
+class Sheets(dict[Table, Sheet]):
+    """The sheets of a fold, each made when it is first asked for."""
+
+    def __init__(self, dialect: Dialect, suffix: str) -> None:
+        self.dialect = dialect
+        self.suffix = suffix
+
+    def __missing__(self, table: Table) -> Sheet:
+        sheet = self[table] = Sheet(shape_of(table, self.dialect, self.suffix))
+        return sheet
 
 
 class Fold:
@@ -139,47 +174,57 @@ class Fold:
     def __init__(self, connection: Reading, suffix: str = "", *, complete: bool = False) -> None:
         """Begin with no row in memory; `complete` says that there is none in the tables either."""
         self.connection = connection
-        self.suffix = suffix
         self.complete = complete
         self.position = 0
         self.request: Mapping[str, str] | None = None
-        self.sheets: dict[str, Sheet] = {}
+        self.sheets = Sheets(connection.dialect, suffix)
 
     def get(self, table: Table, *key: object) -> Row | None:
-        sheet = self._sheet(table)
-        found = self._find(sheet, tuple([plain(part) for part in key]))
+        sheet = self.sheets[table]
+        found = self._find(sheet, _plain_key(key))
         return None if found is None else found.row(sheet.shape)
 
     def add(self, table: Table, **values: object) -> None:
-        sheet = self._sheet(table)
-        sheet.write(None, _filled(sheet.shape, sheet.shape.blank, values), self.position)
+        sheet = self.sheets[table]
+        shape = sheet.shape
+        row = shape.filled(shape.blank, shape.plain(values))
+        if shape.only_added:
+            sheet.past.append((*row.values(), self.position, FOREVER))
+        else:
+            sheet.begin(shape.key_of(row), row, self.position)
 
     def put(self, table: Table, **values: object) -> None:
-        sheet = self._sheet(table)
-        row = _filled(sheet.shape, sheet.shape.blank, values)
-        found = self._find(sheet, tuple([row[name] for name in sheet.shape.key]))
-        sheet.write(found, row, self.position)
+        sheet = self.sheets[table]
+        shape = sheet.shape
+        row = shape.filled(shape.blank, shape.plain(values))
+        key = shape.key_of(row)
+        found = self._find(sheet, key)
+        if found is not None:
+            if found.values == row:
+                return
+            sheet.end(key, found, self.position)
+        sheet.begin(key, row, self.position)
 
     def change(self, table: Table, *key: object, **values: object) -> None:
-        sheet = self._sheet(table)
-        found = self._find(sheet, tuple([plain(part) for part in key]))
-        if found is not None and found.values is not None:
-            sheet.write(found, _filled(sheet.shape, found.values, values), self.position)
+        sheet = self.sheets[table]
+        plain_key = _plain_key(key)
+        found = self._find(sheet, plain_key)
+        if found is None or found.values is None:
+            return
+        said = sheet.shape.plain(values)
+        if said.items() <= found.values.items():
+            return
+        sheet.end(plain_key, found, self.position)
+        sheet.begin(plain_key, sheet.shape.filled(found.values, said), self.position)
 
     def delete(self, table: Table, *key: object) -> None:
-        sheet = self._sheet(table)
-        plain_key = tuple([plain(part) for part in key])
+        sheet = self.sheets[table]
+        plain_key = _plain_key(key)
         found = self._find(sheet, plain_key)
         if found is not None and found.values is not None:
             sheet.end(plain_key, found, self.position)
             sheet.kept[plain_key] = None
             sheet.touched.pop(plain_key, None)
-
-    def _sheet(self, table: Table) -> Sheet:
-        sheet = self.sheets.get(table.name)
-        if sheet is None:
-            sheet = self.sheets[table.name] = Sheet(shape_of(table, self.connection.dialect, self.suffix))
-        return sheet
 
     def _find(self, sheet: Sheet, key: tuple[Any, ...]) -> Kept | None:
         if key in sheet.kept:
@@ -205,21 +250,5 @@ class Fold:
                 sheet.older, sheet.kept = sheet.kept, {}
 
 
-def _filled(shape: Shape, before: Mapping[str, Any], values: Mapping[str, object]) -> dict[str, Any]:
-    """Return a row with these values in place of those before, as it is kept."""
-    row = {**before}
-    convert, json = PLAIN, shape.json
-    for name, value in values.items():
-        kind = type(value)
-        if value is None:
-            row[name] = None
-        elif name in json:
-            row[name] = orjson.dumps(value, default=plain, option=AS_PLAIN).decode()
-        elif kind is str or kind is int:
-            row[name] = value
-        else:
-            # For as many values as a rebuild meets, to call `plain` each time would be a tenth of it.
-            row[name] = convert[kind](value) if kind in convert else plain(value)
-    if len(row) != len(before):
-        raise KeyError(f"{shape.name} has no column {', '.join(row.keys() - before.keys())}.")
-    return row
+def _plain_key(key: tuple[object, ...]) -> tuple[Any, ...]:
+    return tuple([part if type(part) in AS_IS else PLAIN[type(part)](part) for part in key])

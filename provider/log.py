@@ -67,7 +67,12 @@ class EventLog(Application[UUID]):
     @cached_property
     def reads(self) -> Callable[[str, int, str, bytes], tuple[Any, Mapping[str, str] | None]]:
         """The function that makes an event, and the request it came with, of a recorded one."""
-        return cast(EventMapper, self.mapper).read
+        return self.form.read
+
+    @cached_property
+    def form(self) -> EventMapper:
+        """How events are stored."""
+        return cast(EventMapper, self.mapper)
 
     def get(self, kind: type[Kind], stream: UUID) -> Kind:
         """Return the aggregate as its events left it.

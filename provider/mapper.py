@@ -10,6 +10,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
+from operator import attrgetter
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 from uuid import UUID, SafeUUID
@@ -20,6 +21,7 @@ from eventsourcing.persistence import JSONTranscoder, Mapper, StoredEvent
 from eventsourcing.utils import TopicError, get_topic, resolve_topic
 
 from domain.private import Private
+from projections.projection import PLAIN
 
 Read = Callable[[Any], Any]
 
@@ -92,11 +94,24 @@ class EventMapper(Mapper[UUID]):
 
         :raises UnknownEvent: when its topic is not one of ours, or its shape is newer than ours.
         """
-        kind, readers, defaults, current = shape(topic)
+        said, asked = self.stored(topic, state)
+        return self.made(stream, version, topic, said), asked
+
+    def stored(self, topic: str, state: bytes) -> tuple[dict[str, Any], Mapping[str, str] | None]:
+        """Return what an event says as the JSON values of its current version, and the request it came with.
+
+        :raises UnknownEvent: when its topic is not one of ours, or its shape is newer than ours.
+        """
+        kind, _, _, current = shape(topic)
         stored: dict[str, Any] = orjson.loads(state)
         asked = stored.pop("_request", None)
         if (past := stored.pop("class_version", 1)) != current:
             upcast(kind, stored, past, current)
+        return stored, asked
+
+    def made(self, stream: str, version: int, topic: str, stored: dict[str, Any]) -> Any:
+        """Return the event that says what is stored, which is of no use to anybody else any more."""
+        kind, readers, defaults, _ = shape(topic)
         said = {**defaults, **stored}
         for name, read in readers:
             if (value := said[name]) is not None:
@@ -105,7 +120,7 @@ class EventMapper(Mapper[UUID]):
         said["originator_version"] = version
         event = object.__new__(kind)
         object.__setattr__(event, "__dict__", said)
-        return event, asked
+        return event
 
 
 def upcast(kind: type[Any], stored: dict[str, Any], past: int, current: int) -> None:
@@ -222,7 +237,10 @@ class StoredUUID(UUID):
         return UUID, (self.text,)
 
 
-@lru_cache(maxsize=65_536)
+PLAIN[StoredUUID] = attrgetter("text")
+
+
+@lru_cache(maxsize=16_384)
 def uuid(text: str) -> UUID:
     """Return the UUID of a stored text, with hyphens or without; the same ids come again and again in a log."""
     if len(text) == 32:

@@ -32,15 +32,16 @@ from sqlalchemy import (
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql.elements import quoted_name
 
-from projections.projection import Prepared, Projection, Reading
+from projections.projection import Prepared, Projection, Reading, Stored
 from provider.fold import Fold
 from provider.log import EventLog, Progress
+from provider.mapper import uuid
 from provider.schema import Place, Schema
 from provider.views_database import FILLING, SERVING, database_of
 
 LOGGER = logging.getLogger(__name__)
 PAGE = 1_000
-REBUILD_PAGE = 10_000
+REBUILD_PAGE = 5_000
 A_MOMENT = 0.05
 WORTH_TWO = 50_000
 """Events from which on a rebuild is worth a second process, which takes a second to begin."""
@@ -260,17 +261,19 @@ class Views:
 
     def _apply(self, fold: Fold, page: Sequence[Any], projections: Sequence[Projection]) -> None:
         handlers, every = self._handlers if projections is self.projections else _handlers(projections)
-        read = self.log.reads
+        form = self.log.form
         for position, stream, version, topic, state in page:
             concerned = handlers.get(topic, ())
             if not concerned and not every:
                 continue
             fold.position = position
-            said, fold.request = read(stream, version, topic, state)
-            for handler in concerned:
-                handler(fold, said)
+            said, fold.request = form.stored(topic, state)
             for handler in every:
-                handler(fold, said)
+                handler(fold, Stored(str(uuid(stream)), version, topic, said))
+            if concerned:
+                event = form.made(stream, version, topic, said)
+                for handler in concerned:
+                    handler(fold, event)
 
     def rebuild(self, projections: Sequence[Projection] = (), progress: Progress | None = None) -> int:
         """Make views anew from the first event, beside the live ones, and swap them in; return the position reached.

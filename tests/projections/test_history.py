@@ -24,7 +24,7 @@ from domain.register import AttendanceRegister
 from domain.submission import Submission
 from domain.trainer import Authority, Role, Trainer
 from projections import history as view
-from projections.history import history, listing, position_at, things_by_ids, version_of
+from projections.history import history, listing, position_at, things_by_ids, version_of, versions_of
 from provider.office import Office
 from provider.settings import Settings
 from tests.golden import STREAM, event_classes, sample
@@ -301,6 +301,8 @@ def test_the_version_of_a_stream_is_known_as_of_any_position(log: Shelf) -> None
         assert version_of(read, seat.id) == 2
         assert version_of(read, str(seat.id), at=2) == 1
         assert version_of(read, seat.id, at=1) is None
+        assert versions_of(read, [str(seat.id), str(here.id), str(uuid4())]) == {str(seat.id): 2, str(here.id): 1}
+        assert versions_of(read, [str(seat.id), str(here.id)], at=1) == {str(here.id): 1}
 
 
 def test_an_id_is_known_for_what_it_is(log: Shelf) -> None:
