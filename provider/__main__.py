@@ -114,7 +114,7 @@ def explained(error: Exception) -> tuple[int, str]:
     from provider.restore import CannotRestore, RestoredBadly
     from provider.settings import SettingsError
     from provider.vault import NothingInUse
-    from provider.views import Broken
+    from provider.views import Broken, NotMade
     from provider.work import Busy, Stale
 
     sentence = str(error) or type(error).__name__
@@ -126,7 +126,7 @@ def explained(error: Exception) -> tuple[int, str]:
         return REFUSED, sentence
     if isinstance(error, (BadBackup, RestoredBadly)):
         return REFUSED, sentence
-    if isinstance(error, (Unusable, NewerTables, Broken, UnknownEvent, Damaged, NothingInUse, MovedBadly)):
+    if isinstance(error, (Unusable, NewerTables, Broken, NotMade, UnknownEvent, Damaged, NothingInUse, MovedBadly)):
         return UNAVAILABLE, sentence
     if isinstance(error, (Busy, JournalInUse)):
         return UNAVAILABLE, sentence

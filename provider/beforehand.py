@@ -171,6 +171,16 @@ def _must_take_writes(connection: psycopg.Connection[Any], schemas: Sequence[str
         )
     if encoding != "UTF8":
         raise Unusable(f"The database “{name}” is in {encoding}, which can't hold all names. Make one in UTF8.")
+    closed = connection.execute(
+        "SELECT nspname::text FROM pg_namespace WHERE nspname = ANY(%s) AND NOT has_schema_privilege(oid, 'USAGE')",
+        (list(schemas),),
+    ).fetchone()
+    if closed is not None:
+        raise Unusable(
+            f"The user “{user}” may not use the schema “{closed[0]}” of the database “{name}”. Let its owner say: "
+            f'GRANT USAGE, CREATE ON SCHEMA "{closed[0]}" TO "{user}", and give it the rights to its tables; '
+            "or let the user own the schema."
+        )
     if not may_create:
         raise Unusable(
             f"The user “{user}” may not make schemas in the database “{name}”. "

@@ -89,6 +89,12 @@ def _withhold_rows(context: ExceptionContext) -> None:
 
 def look_into(connection: Any, schema: str) -> None:
     """Let a connection that commits by itself see this schema and no other; it is made where it is missing."""
+    make_schema(connection, schema)
+    connection.execute(f'SET search_path TO "{schema}"')
+
+
+def make_schema(connection: Any, schema: str) -> None:
+    """Make a schema where it is missing, on a connection that commits by itself."""
     from psycopg.errors import DuplicateSchema, UniqueViolation
 
     # To say IF NOT EXISTS takes the right to make one even where it exists, which who only serves needs not to have.
@@ -96,7 +102,6 @@ def look_into(connection: Any, schema: str) -> None:
         # Another process may be making it just now.
         with suppress(DuplicateSchema, UniqueViolation):
             connection.execute(f'CREATE SCHEMA "{schema}"')
-    connection.execute(f'SET search_path TO "{schema}"')
 
 
 def file_of(engine: Engine) -> Path:

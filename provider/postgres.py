@@ -20,6 +20,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow, dict_row, tuple_row
 from psycopg.sql import SQL, Identifier
 
+from provider.durable import make_schema
 from provider.receipt import IdempotencyKey, Receipt
 from provider.recorder import Entry
 from provider.schema import Schema, lock_number
@@ -127,7 +128,7 @@ class PostgresRecorder(PostgresApplicationRecorder):
             number = lock_number(f"make {self.datastore.schema}.{self.events_table_name}")
             connection.execute("SELECT pg_advisory_lock(%s)", (number,))
             try:
-                connection.execute(SQL("CREATE SCHEMA IF NOT EXISTS {}").format(Identifier(self.datastore.schema)))
+                make_schema(connection, self.datastore.schema)
                 super().create_table()
             finally:
                 connection.execute("SELECT pg_advisory_unlock(%s)", (number,))

@@ -43,14 +43,19 @@ DURABLE = {
 def fault(connection: psycopg.Connection[Any], url: str) -> str | None:
     """Return what forbids to work with a server, in a sentence that says what to do; None if nothing does."""
     found = connection.execute(
-        "SELECT name, setting, current_user FROM pg_settings WHERE name = ANY(%s) ORDER BY name", (list(NEEDED),)
+        "SELECT name, setting, source, current_user FROM pg_settings WHERE name = ANY(%s) ORDER BY name",
+        (list(NEEDED),),
     ).fetchall()
-    for name, value, user in found:
+    database = connection.info.dbname
+    for name, value, source, user in found:
         needed = NEEDED[name]
         if value not in needed.may_be:
+            # What is said for a role in a database goes before all that is said for either, or for the server.
+            mend = f'Say: ALTER ROLE "{user}" IN DATABASE "{database}" SET {name} = \'{needed.give}\'.'
+            if source == "client":
+                mend = "Take it out of the options in the address, or in PGOPTIONS."
             return (
-                f"For the user “{user}” of the database “{connection.info.dbname}”, {name} is “{value}”: "
-                f"{needed.otherwise}. Say: ALTER ROLE \"{user}\" SET {name} = '{needed.give}'."
+                f"For the user “{user}” of the database “{database}”, {name} is “{value}”: {needed.otherwise}. {mend}"
             )
     if _is_shared_by_transactions(connection, url):
         return (

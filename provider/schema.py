@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -17,6 +18,17 @@ class Schema:
 
 Place = Path | Schema
 """An SQLite file, or a schema."""
+
+
+_SET_OF_VIEWS = re.compile(r"views([-_][0-9a-f]{8})?")
+
+
+def is_set_of_views(name: str) -> bool:
+    """Say whether a file, without its ending, or a schema is named as views of some version of the program are.
+
+    Those of before there were versions had no more than the name.
+    """
+    return _SET_OF_VIEWS.fullmatch(name) is not None
 
 
 def lock_number(name: str) -> int:

@@ -97,7 +97,10 @@ def _database_url(text: str) -> str:
         sound = False
     if not sound or any(sign.isspace() or not sign.isprintable() for sign in text):
         raise ValueError(f"is no address of a PostgreSQL database; {advice}")
-    return "postgresql://" + text.partition("://")[2]
+    # Whatever is set for a role or a database, names of all languages come through.
+    said = [each for each in url.query.split("&") if each and not each.startswith("client_encoding=")]
+    address = text.partition("://")[2].partition("?")[0]
+    return f"postgresql://{address}?{'&'.join([*said, 'client_encoding=utf8'])}"
 
 
 def _log_level(text: str) -> str:

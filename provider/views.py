@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from importlib import import_module
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from os import cpu_count
 from secrets import token_hex
 from time import sleep
@@ -69,6 +70,10 @@ ALL = "all"
 _PLACE = Prepared(select(places.c.position).where(places.c.name == bindparam("name")))
 
 
+class NotMade(Exception):
+    """Views could not be made; what there was before is there still."""
+
+
 class Broken(Exception):
     """The views say something else than the log, or stand further than it goes."""
 
@@ -100,6 +105,9 @@ def place_of(place: Place, projections: Sequence[Projection]) -> Place:
 class Views:
     """All views of one institution, in one database."""
 
+    rebuild_page = REBUILD_PAGE
+    worth_two = WORTH_TWO
+
     def __init__(self, place: Place, log: EventLog, projections: Sequence[Projection]) -> None:
         self._given = place
         self.place = place = place_of(place, projections)
@@ -111,6 +119,8 @@ class Views:
         self._seen = 0
         # Tables beside the live ones have one maker at a time, in whatever process.
         self._making = self._database.alone("making")
+        # Who makes some of them for another process lives on for a moment when that one is killed.
+        self._apart = self._database.alone("apart")
         self._lent: list[Reading] = []
         self._local = threading.local()
 
@@ -332,8 +342,9 @@ class Views:
 
         Return the position reached.
         """
-        end = self.log.position()
-        mine, theirs = _halves(projections) if end >= WORTH_TWO and (cpu_count() or 1) > 1 else (projections, [])
+        with self._apart:
+            end = self.log.position()
+        mine, theirs = _halves(projections) if end >= self.worth_two and (cpu_count() or 1) > 1 else (projections, [])
         if not theirs:
             return self._fill(mine, end, progress)
         # A fresh interpreter, since threads and open SQLite files don't survive a fork.
@@ -344,12 +355,17 @@ class Views:
             target=_fill_apart, args=(self._given, self.log.place, everything, names, end), daemon=True
         )
         other.start()
-        place = self._fill(mine, end, progress)
-        other.join()
+        try:
+            place = self._fill(mine, end, progress)
+        except BaseException:
+            other.terminate()
+            raise
+        finally:
+            other.join()
         if other.exitcode != 0:
-            raise RuntimeError(
-                f"The process that was to rebuild {', '.join(names)} ended with {other.exitcode}. "
-                "`provider views rebuild` goes on from where it was."
+            raise NotMade(
+                f"A second process, which was to make the views {', '.join(names)}, was ended. Perhaps there is too "
+                "little memory. The same command goes on from where it was."
             )
         return place
 
@@ -401,7 +417,7 @@ class Views:
         names = [each.name for each in projections]
         if progress is not None and place:
             progress(place, end)
-        while place < end and (page := self.log.entries.page(place, REBUILD_PAGE, end)):
+        while place < end and (page := self.log.entries.page(place, self.rebuild_page, end)):
             # Nobody else writes these tables, so what is in memory stays true from page to page. The lock is held only
             # to write, so that the live views catch up in between.
             reading = self.lend()
@@ -423,7 +439,7 @@ class Views:
 
     def _follow_on(self, connection: Writing, projections: Sequence[Projection], place: int, upto: int) -> None:
         fold = Fold(connection, BESIDE)
-        while page := self.log.entries.page(place, REBUILD_PAGE, upto):
+        while page := self.log.entries.page(place, self.rebuild_page, upto):
             self._apply(fold, page, projections)
             place = page[-1][0]
         fold.flush()
@@ -489,6 +505,7 @@ class Views:
             self._use.close()
         self._turn.close()
         self._making.close()
+        self._apart.close()
 
 
 A_NAME = "its_own"
@@ -534,11 +551,20 @@ def _fill_apart(
         for found in vars(import_module(module)).values()
         if isinstance(found, Projection) and found.name == name
     ]
+    if (parent := parent_process()) is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     events = EventLog(log)
     views = Views(place, events, projections)
-    views._fill([each for each in projections if each.name in names], end, None)
+    with views._apart:
+        views._fill([each for each in projections if each.name in names], end, None)
     views.close()
     events.close()
+
+
+def _end_with(parent: Any) -> None:
+    """End this process with the one that it works for, whose locks are gone then and may be somebody else's."""
+    parent.join()
+    os._exit(1)
 
 
 Handlers = tuple[dict[str, tuple[Any, ...]], tuple[Any, ...]]
@@ -570,4 +596,4 @@ def _compare(connection: Writing, table: Table) -> list[str]:
     return lines
 
 
-__all__ = ["Broken", "Fold", "Progress", "Views"]
+__all__ = ["Broken", "Fold", "NotMade", "Progress", "Views"]

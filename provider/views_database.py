@@ -17,7 +17,7 @@ from sqlalchemy.pool import QueuePool
 from projections.projection import Reading
 from provider.durable import look_into, make_private, patiently
 from provider.locks import PATIENCE, AdvisoryLock, Shared, Turn, unshared
-from provider.schema import Place, Schema, lock_number
+from provider.schema import Place, Schema, is_set_of_views, lock_number
 
 SERVING, FILLING = 3_000, 24_000
 """Kilobytes of pages that a connection keeps in memory; each thread of a server has two."""
@@ -159,15 +159,16 @@ class SqliteViews:
         return self.path.with_name(f"{self.path.name}.use")
 
     def others(self) -> list[SqliteViews]:
-        base = self.path.name.partition("-")[0]
-        found = self.path.parent.glob(f"{base}*{self.path.suffix}")
-        return [SqliteViews(file) for file in sorted(found) if file != self.path]
+        found = sorted(self.path.parent.glob(f"*{self.path.suffix}"))
+        return [
+            SqliteViews(file) for file in found if is_set_of_views(file.stem) and file != self.path and file.is_file()
+        ]
 
     def drop(self) -> bool:
         with unshared(self._use) as nobody_uses_it:
             if nobody_uses_it:
                 # Its own file last: where this is cut short, the rest is found again by it.
-                for end in ("-wal", "-shm", ".turn", ".making", ".use", ""):
+                for end in ("-wal", "-shm", ".turn", ".making", ".apart", ".use", ""):
                     self.path.with_name(self.path.name + end).unlink(missing_ok=True)
         return nobody_uses_it
 
@@ -277,14 +278,14 @@ class PostgresViews:
     def others(self) -> list[PostgresViews]:
         from psycopg import connect
 
-        base = self.place.name.rpartition("_")[0]
         with connect(self.place.url, autocommit=True) as connection:
             found = connection.execute(
-                "SELECT nspname::text FROM pg_namespace WHERE (nspname = %s OR starts_with(nspname, %s)) "
-                "AND nspname <> %s AND pg_has_role(nspowner, 'USAGE') ORDER BY nspname",
-                (base, f"{base}_", self.place.name),
+                "SELECT nspname::text FROM pg_namespace WHERE starts_with(nspname, 'views') AND nspname <> %s "
+                "AND pg_has_role(nspowner, 'USAGE') AND to_regclass(format('%%I.places', nspname)) IS NOT NULL "
+                "ORDER BY nspname",
+                (self.place.name,),
             )
-            return [PostgresViews(Schema(self.place.url, name)) for (name,) in found]
+            return [PostgresViews(Schema(self.place.url, name)) for (name,) in found if is_set_of_views(name)]
 
     def drop(self) -> bool:
         from psycopg import connect

@@ -28,7 +28,8 @@ def command(name: str, zone: str, given: str | None, family: str | None, email: 
         receipt, token = institution.found(
             office, name=name, zone=zone, given=given, family=family, email=email, label=label
         )
-        console.note(f"Founded {name} in {office.settings.data}.")
+        where = office.settings.data if office.settings.database_url is None else "the database"
+        console.note(f"Founded {name} in {where}.")
         console.note(f"The first administrator is the person {receipt.ids[0]}.")
         console.note("Their API token follows. Keep it now: it is shown only this once.")
         click.echo(token)

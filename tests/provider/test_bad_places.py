@@ -311,7 +311,7 @@ def test_who_may_only_use_what_is_there_may_do_so(closed: Settings, postgres_ser
     name = urlsplit(closed.database_url).path[1:]
     with psycopg.connect(closed.database_url, autocommit=True) as connection:
         connection.execute(f'CREATE USER "u_{name}"')
-        for schema in ("events", "vault", "desk"):
+        for schema in ("events", "vault", "desk", place_of_views(closed).name):
             connection.execute(f'GRANT USAGE ON SCHEMA {schema} TO "u_{name}"')
             connection.execute(f'GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO "u_{name}"')
         try:
@@ -337,10 +337,51 @@ def test_a_setting_that_breaks_a_promise_is_named_with_the_statement_that_mends_
     database = urlsplit(url).path[1:]
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"ALTER DATABASE {database} SET {name} = '{value}'")
+        connection.execute(f"ALTER ROLE CURRENT_USER IN DATABASE {database} SET {name} = '{value}'")
     said = run(("views", "verify"), PROVIDER_DATA=tmp_path / "data", PROVIDER_DATABASE_URL=url)
 
-    is_one_sentence(said, 4, database, name, f'ALTER ROLE "postgres" SET {name} =')
+    is_one_sentence(said, 4, database, name, "ALTER ROLE")
     assert schemas(url) == []
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(said.err.rpartition("Say: ")[2].strip().removesuffix("."))
+    is_one_sentence(
+        run(("views", "verify"), PROVIDER_DATA=tmp_path / "data", PROVIDER_DATABASE_URL=url), 1, "provider init"
+    )
+
+
+def test_a_setting_in_the_address_is_said_to_be_there(run: Run, tmp_path: Path, url: str) -> None:
+    there = f"{url}&options=-cstatement_timeout%3D5s"
+
+    is_one_sentence(
+        run(("views", "verify"), PROVIDER_DATA=tmp_path / "data", PROVIDER_DATABASE_URL=there), 4, "in the address"
+    )
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_names_of_all_languages_come_through_whatever_encoding_is_set(
+    run: Run, tmp_path: Path, url: str, encoding: str
+) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {urlsplit(url).path[1:]} SET client_encoding = '{encoding}'")
+    there = {"PROVIDER_DATA": tmp_path / "data", "PROVIDER_DATABASE_URL": url}
+
+    said = run(("init", "--name", "漢字", "--zone", "UTC", "--given", "Žluťa", "--family", "مريم"), **there)
+
+    assert (said.status, said.err.split("\n")[0]) == (0, "Founded 漢字 in the database.")
+    assert "漢字" in run(("history",), **there).out
+
+
+def test_who_may_not_use_a_schema_is_told_what_to_ask_for(run: Run, closed: Settings) -> None:
+    if closed.database_url is None:
+        pytest.skip("files have no users")
+    name = urlsplit(closed.database_url).path[1:]
+    with psycopg.connect(closed.database_url, autocommit=True) as connection:
+        connection.execute(f'CREATE USER "u_{name}"; GRANT CREATE ON DATABASE "{name}" TO "u_{name}"')
+        try:
+            as_user = environ(closed, PROVIDER_DATABASE_URL=with_password(closed.database_url, f"u_{name}"))
+            is_one_sentence(run(("views", "verify"), **as_user), 4, "may not use the schema", "GRANT USAGE, CREATE")
+        finally:
+            connection.execute(f'DROP OWNED BY "u_{name}"; DROP USER "u_{name}"')
 
 
 def test_a_pooler_that_gives_each_transaction_another_connection_is_refused(run: Run, tmp_path: Path, url: str) -> None:

@@ -14,9 +14,9 @@ from sqlalchemy import select
 from projections.projection import Projection, Rows, holds, number, uid, view_table
 from provider.log import EventLog
 from provider.office import Office
-from provider.schema import Place
+from provider.schema import Place, Schema
 from provider.views import Views, place_of
-from tests.provider.conftest import Places
+from tests.provider.conftest import Places, done_to
 from tests.provider.releases import Told, run, shapes
 from tests.provider.things import Thing
 
@@ -130,14 +130,33 @@ def test_nothing_is_left_of_views_that_were_dropped_and_no_other_file_is_touched
 ) -> None:
     new.open()
     mine = {file.name for file in tmp_path.iterdir() if file.name.startswith(new.place.stem)}
-    beside = tmp_path / "viewsonic.txt"
-    beside.write_text("a note")
+    beside = {"viewsonic.txt", "views_of_the_board.sqlite", "views-before-i-tried.sqlite", "views-0badcafe.sqlite.bak"}
+    for name in beside:
+        (tmp_path / name).write_text("a note")
+    (tmp_path / "views-0badcafe.sqlite").mkdir()
     old.close()
 
     new.drop_others()
 
     left = {file.name for file in tmp_path.iterdir() if not file.name.startswith("events")}
-    assert left == {*mine, beside.name}
+    assert left == {*mine, *beside, "views-0badcafe.sqlite"}
+
+
+@pytest.mark.postgresql
+def test_schemas_of_others_are_left_alone_whatever_they_are_called(old: Views, new: Views) -> None:
+    new.open()
+    assert isinstance(old.place, Schema)
+    done_to(
+        old.place,
+        "CREATE SCHEMA views_reporting; CREATE TABLE views_reporting.places (a int);"
+        "CREATE SCHEMA views_0badcafe; CREATE TABLE views_0badcafe.notes (a int)",
+    )
+    old.close()
+
+    assert new.drop_others() == 1
+
+    left = done_to(new.place, "SELECT nspname::text FROM pg_namespace WHERE starts_with(nspname, 'views')")
+    assert {name for (name,) in left} == {new.place.name, "views_reporting", "views_0badcafe"}
 
 
 def test_the_sweep_drops_the_views_of_another_version(office: Office) -> None:

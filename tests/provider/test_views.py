@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
+from signal import SIGCONT, SIGSTOP
 from threading import Thread
+from time import sleep
 from typing import cast
 
 import pytest
@@ -21,7 +24,7 @@ from provider.log import EventLog
 from provider.schema import Place
 from provider.views import REBUILD_PAGE, Broken, Views, _fill_apart, _halves, _whereabouts
 from tests.provider.conftest import Places, done_to
-from tests.provider.things import Thing, counting, things
+from tests.provider.things import Thing, counting, listing, things
 
 
 @pytest.fixture
@@ -148,31 +151,75 @@ def test_a_rebuild_tells_how_far_it_is(log: EventLog, views: Views):
 def rebuild_and_tell(events: Place, views: Place, told: Connection) -> None:
     """Rebuild the views as a process of its own, which tells how far it is and may be killed."""
     log = EventLog(events)
-    making = Views(views, log, [counting])
+    making = Views(views, log, [counting, listing])
+    making.worth_two = 0
     making.rebuild(progress=lambda done, of: told.send((done, of)))
 
 
-def test_a_rebuild_that_was_killed_is_gone_on_with(log: EventLog, views: Views, place: Places):
+def test_a_rebuild_that_was_killed_is_gone_on_with(log: EventLog, place: Places):
+    views = Views(place("views"), log, [counting, listing])
+    views.open()
     log.record(*(walked(99) for _ in range(REBUILD_PAGE * 3 // 100)), asked={})
     views.catch_up()
     before = rows(views)
     context = get_context("spawn")
     hears, tells = context.Pipe(duplex=False)
-    other = context.Process(target=rebuild_and_tell, args=(place("events"), place("views"), tells), daemon=True)
+    other = context.Process(target=rebuild_and_tell, args=(place("events"), place("views"), tells))
     other.start()
-    done, of = hears.recv()
+    _, end = hears.recv()
+    # The process that makes the other half for it is in the middle of it, and lives on for a while.
+    while not (begun := far(views)):
+        sleep(0.001)
+    orphan = child_of(other.pid)
+    os.kill(orphan, SIGSTOP)
     other.kill()
     other.join()
-    assert done < of
     made(log, steps=1)
     told: list[tuple[int, int]] = []
+    again = Thread(target=views.rebuild, kwargs={"progress": lambda done, of: told.append((done, of))})
+    again.start()
+    again.join(0.2)
 
-    assert views.rebuild(progress=lambda done, of: told.append((done, of))) == of + 2
-
-    assert told[0][0] >= done
-    assert told[-1] == (of + 2, of + 2)
+    assert again.is_alive()
+    assert (begun <= far(views) < end, told) == (True, [])
+    os.kill(orphan, SIGCONT)
+    again.join()
+    assert told[-1] == (end + 2, end + 2)
     assert rows(views) == [*before, (1, [1])]
     assert views.verify() == []
+    views.close()
+
+
+def child_of(process: int | None) -> int:
+    """Return the process that another has begun to work for it."""
+    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    (child,) = [int(each) for each in children if b"spawn_main" in Path(f"/proc/{each}/cmdline").read_bytes()]
+    return child
+
+
+def test_a_rebuild_that_was_ended_is_gone_on_with(log: EventLog, views: Views):
+    log.record(walked(99), asked={})
+    views.rebuild_page = 30
+    told: list[tuple[int, int]] = []
+
+    def end(done: int, of: int) -> None:
+        told.append((done, of))
+        if len(told) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        views.rebuild(progress=end)
+    views.rebuild(progress=end)
+
+    assert [done for done, _ in told] == [30, 60, 60, 90, 100]
+    views.catch_up()
+    assert views.verify() == []
+
+
+def far(views: Views) -> int:
+    """Return how far the first view is where it is just being made."""
+    found = done_to(views.place, "SELECT position FROM places WHERE name = 'test_counting'")
+    return found[0][0] if found else 0
 
 
 @pytest.mark.parametrize("spoilt", ["another log", "another beginning", "a shorter log"])
@@ -317,7 +364,7 @@ def test_a_fold_that_forgets_rows_finds_them_again(log: EventLog, views: Views, 
     thing.go()
     log.record(thing, asked={})
     monkeypatch.setattr("provider.fold.KEPT_ROWS", 3)
-    monkeypatch.setattr("provider.views.REBUILD_PAGE", 4)
+    views.rebuild_page = 4
 
     views.rebuild()
 

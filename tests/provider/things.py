@@ -101,3 +101,13 @@ def gone(rows: Rows, event: Thing.Gone) -> None:
 @counting.on(Thing.Ended)
 def ended(rows: Rows, event: Thing.Ended) -> None:
     rows.delete(things, event.originator_id)
+
+
+listed = view_table("test_listed", uid("thing"), number("made"), key=("thing",))
+listing = Projection("test_listing", version=1, tables=(listed,), weight=2)
+"""Another view of the same things; of two processes, the second makes the first one."""
+
+
+@listing.on(Thing.Made)
+def noted(rows: Rows, event: Thing.Made) -> None:
+    rows.add(listed, thing=event.originator_id, made=rows.position)
