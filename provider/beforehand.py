@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 from uuid import UUID
 
-from provider.durable import must_be_known
+from provider.aside import shared, tidy
+from provider.durable import make_private_directory, must_be_known
 from provider.postgres_server import fault, risks
 from provider.schema import Schema
 
@@ -76,6 +77,24 @@ def must_not_be_half_restored(settings: Settings) -> None:
             f"A restore into {settings.data} is not finished. Call it again as before, unless it still goes on; "
             f"to give it up, delete {ASIDE}, vault.sqlite and desk.sqlite there."
         )
+
+
+@contextmanager
+def opening(settings: Settings) -> Iterator[None]:
+    """Keep restores out in a `with`, in which stores are opened that may not be there yet.
+
+    What a restore left behind that was killed after its end goes: it may have another name of a file in it.
+
+    :raises Unusable: as `must_not_be_half_restored` does; a restore may have begun since that was looked at.
+    """
+    with ExitStack() as stack:
+        if settings.database_url is None:
+            make_private_directory(settings.data)
+            stack.enter_context(shared(settings.data))
+            must_not_be_half_restored(settings)
+        for directory in (settings.data, settings.keys_dir):
+            tidy(directory / ASIDE)
+        yield
 
 
 def is_founded(settings: Settings) -> bool:

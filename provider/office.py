@@ -9,6 +9,7 @@ from functools import cached_property
 from uuid import UUID
 
 from projections.projection import Projection
+from provider.beforehand import opening
 from provider.desk import Desk
 from provider.durable import open_engine, upgrade
 from provider.keys import Keys
@@ -54,12 +55,13 @@ class Office:
     def __init__(self, settings: Settings, projections: Sequence[Projection], clock: Clock = utc_now) -> None:
         self.settings = settings
         self.clock = clock
-        self._engines = {
-            name: open_engine(settings.place(name), threads=settings.threads) for name in ("vault", "keys", "desk")
-        }
-        for name, engine in self._engines.items():
-            upgrade(engine, name)
-        self.log = EventLog(settings.place("events"))
+        with opening(settings):
+            self._engines = {
+                name: open_engine(settings.place(name), threads=settings.threads) for name in ("vault", "keys", "desk")
+            }
+            for name, engine in self._engines.items():
+                upgrade(engine, name)
+            self.log = EventLog(settings.place("events"))
         self.keys = Keys(self._engines["keys"], clock=self._seconds)
         self.vault = Vault(self._engines["vault"], self.keys, clock=self._seconds)
         self.desk = Desk(self._engines["desk"], self.keys, clock=self._seconds)

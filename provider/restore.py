@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +13,7 @@ from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from projections.projection import Projection
+from provider.aside import held, tidy
 from provider.backup import DATA, KEYS, BadBackup, Manifest, Showing, in_silence, institution_in
 from provider.beforehand import ASIDE, is_founded, reach
 from provider.contents import (
@@ -107,6 +106,9 @@ def restore(
         stack.enter_context(_into(settings.place("events"), DATA, manifest, data, showing))
         if keys is not None and of_keys is not None and not are_there:
             stack.enter_context(_into(settings.place("keys"), KEYS, of_keys, keys, in_silence))
+        else:
+            # Whoever was killed when the keys were there, but not all, may have left them there under another name.
+            tidy(settings.keys_dir / ASIDE)
     return replace(restored, differing=_views_differ(settings, projections, showing)) if check else restored
 
 
@@ -118,8 +120,7 @@ def _must_be_free(settings: Settings) -> None:
     """
     if settings.database_url is None:
         reach(settings)
-        ours = {"vault.sqlite", "desk.sqlite"} if (settings.data / ASIDE).exists() else set()
-        if found := sorted({each.name for each in settings.data.glob("*.sqlite*") if _is_content(each)} - ours):
+        if found := _others(settings.data, DATA):
             raise CannotRestore(
                 f"{settings.data} is not empty, there is {found[0]} in it. Name another directory in PROVIDER_DATA, "
                 "or put aside what is there."
@@ -132,6 +133,24 @@ def _must_be_free(settings: Settings) -> None:
             f"The database is not empty, there is something in {found[0]}. Name another in PROVIDER_DATABASE_URL, "
             "or drop its schemas."
         )
+
+
+def _others(directory: Path, stores: Sequence[str]) -> list[str]:
+    """Return the databases in a directory that nobody may touch; of keys there are only those themselves.
+
+    What a restore has put there that was killed before its end is none: it has its other name in the directory aside.
+    """
+    found = [each for each in directory.glob("keys.sqlite*" if stores == KEYS else "*.sqlite*") if _is_content(each)]
+    if not (directory / f"{stores[0]}.sqlite").exists():
+        found = [each for each in found if not _is_put(each)]
+    return sorted(each.name for each in found)
+
+
+def _is_put(file: Path) -> bool:
+    try:
+        return file.samefile(file.parent / ASIDE / file.name)
+    except FileNotFoundError:
+        return False
 
 
 def _is_content(file: Path) -> bool:
@@ -323,7 +342,7 @@ def _take(target: Connection, store: str) -> None:
 def _into_files(
     directory: Path, stores: Sequence[str], manifest: Manifest, source: Path, showing: Showing
 ) -> Iterator[None]:
-    with _aside(directory) as aside:
+    with _aside(directory, stores) as aside:
         for store in stores:
             file = aside / f"{store}.sqlite"
             shown = showing if store == "events" else in_silence
@@ -332,40 +351,62 @@ def _into_files(
                 if _is_current(connection, store):
                     _must_be(manifest, store, tally(connection, store, progress))
         yield
-        there: list[Path] = []
-        try:
-            # The log last: where there is none, there is no institution either.
-            for store in reversed(stores):
-                there.append((aside / f"{store}.sqlite").replace(directory / f"{store}.sqlite"))
-            sync_directory(directory)
-        except BaseException:
-            for file in there:
-                file.unlink(missing_ok=True)
-            raise
+        _put([aside / f"{store}.sqlite" for store in stores], directory)
+
+
+def _put(files: Sequence[Path], directory: Path) -> None:
+    """Give files another name in a directory, all or none, and where there is none of that name; the first comes last.
+
+    That is the log: where there is none, there is no institution either. Until the directory aside is deleted their
+    first names tell whose they are.
+    """
+    there: list[Path] = []
+    try:
+        for file in reversed(files):
+            if file == files[0]:
+                sync_directory(directory)
+            (directory / file.name).hardlink_to(file)
+            there.append(directory / file.name)
+        sync_directory(directory)
+    except BaseException as error:
+        for file in reversed(there):
+            file.unlink(missing_ok=True)
+        if isinstance(error, FileExistsError):
+            raise _used_meanwhile(directory) from error
+        raise
+
+
+def _used_meanwhile(directory: Path) -> CannotRestore:
+    return CannotRestore(f"Somebody has begun to use {directory} meanwhile. What is there was left as it is.")
 
 
 @contextmanager
-def _aside(directory: Path) -> Iterator[Path]:
-    """Give an empty directory for files that are not complete. Whoever is killed leaves it behind for the next one."""
+def _aside(directory: Path, stores: Sequence[str]) -> Iterator[Path]:
+    """Give an empty directory for files that are not complete. Whoever is killed leaves it behind for the next one.
+
+    As long as it is there, nobody else restores into the directory, or opens an office in it. Whoever came first has
+    left something to be seen, and nobody comes in between: they hold the directory while they make their files.
+    """
     aside = directory / ASIDE
-    make_private_directory(aside)
-    number = os.open(aside, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        try:
-            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            alone = os.path.samestat(os.fstat(number), aside.stat())
-        except (BlockingIOError, FileNotFoundError):
-            alone = False
-        if not alone:
-            raise CannotRestore(f"Another restore into {directory} is under way. Wait for its end.")
-        try:
+    make_private_directory(directory)
+    with ExitStack() as stack:
+        with held(directory) as alone:
+            if not alone:
+                raise CannotRestore(f"Somebody begins to use {directory} just now. Wait for its end, and look again.")
+            make_private_directory(aside)
+            if not stack.enter_context(held(aside)):
+                raise CannotRestore(f"Another restore into {directory} is under way. Wait for its end.")
+            if _others(directory, stores):
+                # What is in it says whose the files beside it are.
+                with suppress(OSError):
+                    aside.rmdir()
+                raise _used_meanwhile(directory)
+            stack.callback(shutil.rmtree, aside, ignore_errors=True)
+            for store in stores:
+                (directory / f"{store}.sqlite").unlink(missing_ok=True)
             for each in aside.iterdir():
                 each.unlink()
-            yield aside
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
-    finally:
-        os.close(number)
+        yield aside
 
 
 def _must_be(manifest: Manifest, store: str, found: Tally) -> None:

@@ -19,13 +19,13 @@ import psycopg
 import pytest
 
 from projections import directory
-from provider.backup import DATA, MANIFEST, BadBackup
-from provider.beforehand import ASIDE, look
+from provider.backup import DATA, MANIFEST, BadBackup, Showing
+from provider.beforehand import ASIDE, Unusable, look
 from provider.bootstrap import PROJECTIONS, bootstrap
-from provider.commands import people
+from provider.commands import institution, people
 from provider.contents import copy, make, reading, tally
 from provider.durable import NewerTables, open_engine, writing
-from provider.log import EventLog
+from provider.log import EventLog, Progress
 from provider.mapper import UnknownEvent
 from provider.office import Office
 from provider.restore import CannotRestore, Restored, restore
@@ -77,6 +77,11 @@ def names(office: Office) -> dict[str, str | None]:
     with office.views.reading() as read:
         found = {name: directory.person(read, person) for name, person in prepared().people.items()}
     return {name: office.vault.open_one(row["given"]) for name, row in found.items() if row is not None}
+
+
+def names_in(settings: Settings) -> dict[str, str | None]:
+    with opened(settings) as office:
+        return names(office)
 
 
 def schemas(url: str) -> set[str]:
@@ -260,7 +265,8 @@ def killed(settings: Settings, backup: Backup) -> None:
     (settings.data / ASIDE).mkdir(parents=True)
     settings.keys_dir.mkdir()
     shutil.copy(backup.keys / "keys.sqlite", settings.keys_dir)
-    shutil.copy(backup.data / "vault.sqlite", settings.data)
+    shutil.copy(backup.data / "vault.sqlite", settings.data / ASIDE)
+    (settings.data / "vault.sqlite").hardlink_to(settings.data / ASIDE / "vault.sqlite")
     (settings.data / ASIDE / "events.sqlite").write_bytes((backup.data / "events.sqlite").read_bytes()[:5_000])
 
 
@@ -285,11 +291,89 @@ def test_nobody_works_with_what_was_half_restored(files: Settings, backup: Backu
         assert "is not finished. Call it again" in err
 
 
-def test_what_was_restored_but_for_an_empty_directory_is_whole(files: Settings, backup: Backup):
+def test_what_was_killed_after_its_end_is_whole_and_a_start_deletes_the_other_names(files: Settings, backup: Backup):
     put(files, backup)
-    (files.data / ASIDE).mkdir()
+    for file in (files.store("events"), files.store("keys")):
+        (file.parent / ASIDE).mkdir()
+        (file.parent / ASIDE / file.name).hardlink_to(file)
 
     assert look(files)
+    assert names_in(files) == NAMES
+
+    assert list(files.data.rglob(ASIDE)) == []
+
+
+# What somebody else does meanwhile.
+
+
+@contextmanager
+def just_before(done: Callable[[], object], title: str) -> Iterator[Showing]:
+    """Do something once in the middle of a restore, when it comes to what has this title."""
+    left = [done]
+
+    @contextmanager
+    def showing(shown: str) -> Iterator[Progress]:
+        if shown == title and left:
+            left.pop()()
+        yield lambda _done, _of: None
+
+    yield showing
+    assert left == []
+
+
+def test_a_restore_that_was_outrun_by_another_leaves_what_that_one_restored_and_what_came_since(
+    there: Settings, backup: Backup
+):
+    told: list[int | None] = []
+
+    def outrun() -> None:
+        put(there, backup)
+        with opened(there) as office:
+            told.append(register(office).position)
+
+    with (
+        just_before(outrun, "Reading the backup") as showing,
+        pytest.raises(CannotRestore, match=r"begun to use|There are keys"),
+    ):
+        put(there, backup, showing=showing)
+
+    assert entries(there)[-1][0] == told[0]
+    assert list(there.data.rglob(ASIDE)) == []
+
+
+def test_an_institution_that_is_founded_meanwhile_stays(there: Settings, backup: Backup):
+    def found() -> None:
+        with closing(bootstrap(there, Clock())) as office:
+            institution.found(office, name="Other", zone="Europe/Zurich", given="Eve", family=None, email=None)
+
+    with just_before(found, "Reading the backup") as showing, pytest.raises(CannotRestore):
+        restore(there, backup.data, backup.keys, PROJECTIONS, showing=showing)
+
+    with opened(there) as office:
+        assert office.log.position() == len(entries(there)) < 10
+
+
+@pytest.mark.sqlite
+def test_nobody_opens_an_office_where_files_are_just_put(there: Settings, backup: Backup):
+    def open_one() -> None:
+        with pytest.raises(Unusable, match="is not finished"):
+            bootstrap(there)
+
+    with just_before(open_one, "Comparing what was restored") as showing:
+        put(there, backup, showing=showing)
+
+    assert entries(there) == entries(source().settings)
+
+
+def test_a_file_that_lies_there_all_the_same_is_not_replaced(files: Settings, backup: Backup):
+    with (
+        just_before(lambda: files.store("vault").write_bytes(b"of somebody"), "Comparing what was restored") as showing,
+        pytest.raises(CannotRestore, match="begun to use"),
+    ):
+        put(files, backup, showing=showing)
+
+    assert {each.name for each in files.data.iterdir()} == {"vault.sqlite", "keys"}
+    assert files.store("vault").read_bytes() == b"of somebody"
 
 
 def test_two_do_not_restore_into_one_place_at_once(files: Settings, backup: Backup):
