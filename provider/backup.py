@@ -64,6 +64,15 @@ class Copied:
 
 
 @dataclass(frozen=True)
+class BackedUp:
+    """The two new directories, and the old ones that should have been deleted and could not be, each with the why."""
+
+    data: Path
+    keys: Path
+    left: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What a directory of a backup says of itself. `made` is when the copying began; all recorded before is in it."""
 
@@ -161,10 +170,11 @@ def back_up(
     days: int,
     days_of_keys: int,
     showing: Showing = in_silence,
-) -> tuple[Path, Path]:
+) -> BackedUp:
     """Copy all that the institution has, while it is at work, and let copies go that are older than so many days.
 
-    Return the two new directories: that of the data, and that of the keys. Each is there completely or not at all.
+    Each of the two new directories is there completely or not at all. As long as no new copy can be made, the old ones
+    stay.
 
     :raises CannotBackUp: when there is no institution, or a backup of this very second.
     """
@@ -182,9 +192,9 @@ def back_up(
         for part in (keys, data):
             part.rename(part.with_suffix(""))
             sync_directory(part.parent)
-    _let_go(copies, now - timedelta(days=days))
-    _let_go(copies_of_keys, now - timedelta(days=days_of_keys))
-    return copies / name, copies_of_keys / name
+    # An old copy of the keys undoes erasures, so nothing that is wrong with other copies may keep it.
+    left = _let_go(copies_of_keys, now - timedelta(days=days_of_keys)) + _let_go(copies, now - timedelta(days=days))
+    return BackedUp(copies / name, copies_of_keys / name, left)
 
 
 @contextmanager
@@ -257,12 +267,30 @@ def _finish(part: Path, sent: Mapping[str, Tally | None], now: datetime, institu
     sync_directory(part)
 
 
-def _let_go(copies: Path, before: datetime) -> None:
-    """Delete the copies made before a time; whatever is not named like one stays."""
-    for each in copies.iterdir():
+def _let_go(copies: Path, before: datetime) -> list[str]:
+    """Delete the copies made before a time, each for itself, and return which could not be, and why.
+
+    Whatever is not named like one stays.
+    """
+    left = []
+    for each in sorted(copies.iterdir()):
         try:
             made = datetime.strptime(each.name.removesuffix(PART), STAMP).replace(tzinfo=UTC)
         except ValueError:
             continue
-        if made < before:
-            shutil.rmtree(each)
+        if made < before and (why := _deleted(each)) is not None:
+            left.append(f"{each} ({why})")
+    return left
+
+
+def _deleted(directory: Path) -> str | None:
+    """Delete a directory; return why not, if so."""
+    try:
+        # What a link leads to would stay, and not be looked for any more.
+        if directory.is_symlink():
+            return f"it is a link to {directory.readlink()}"
+        shutil.rmtree(directory)
+    except OSError as error:
+        # Somebody else may have deleted it.
+        return (error.strerror or str(error)) if os.path.lexists(directory) else None
+    return None

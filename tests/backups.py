@@ -77,7 +77,9 @@ def rewritten(directory: Path, **said: object) -> None:
 
 def back_up_now(settings: Settings, folder: Path, now: datetime = NOW) -> Backup:
     """Back up what the settings name."""
-    return Backup(*back_up(settings, folder / "copies", folder / "copies-of-keys", now=now, days=90, days_of_keys=30))
+    made = back_up(settings, folder / "copies", folder / "copies-of-keys", now=now, days=90, days_of_keys=30)
+    assert made.left == []
+    return Backup(made.data, made.keys)
 
 
 @dataclass(frozen=True)

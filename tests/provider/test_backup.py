@@ -197,6 +197,56 @@ def test_old_copies_go_those_of_keys_after_thirty_days_and_strangers_stay(office
 
 
 @pytest.mark.sqlite
+def test_what_can_not_be_deleted_is_named_and_keeps_no_old_key(office: Office, tmp_path: Path, provider: Call):
+    copies, copies_of_keys = tmp_path / "copies", tmp_path / "copies-of-keys"
+    for each in (copies, copies_of_keys):
+        for name in ("2020-01-01T000000Z", "2020-01-04T000000Z", "of-somebody"):
+            (each / name).mkdir(parents=True)
+        (each / "2020-01-02T000000Z").symlink_to(each / "of-somebody")
+        (each / "2020-01-03T000000Z").write_text("of somebody")
+
+    status, out, err = provider(
+        "backup", str(copies), "--keys", str(copies_of_keys), PROVIDER_DATA=office.settings.data
+    )
+
+    assert status == 1
+    assert [Path(line).parent for line in out.split()] == [copies, copies_of_keys]
+    for each in (copies, copies_of_keys):
+        names = {left.name for left in each.iterdir()}
+        assert names == {"2020-01-02T000000Z", "2020-01-03T000000Z", "of-somebody", Path(out.split()[0]).name}
+        assert f"  {each / '2020-01-02T000000Z'} (it is a link to {each / 'of-somebody'})\n" in err
+        assert f"  {each / '2020-01-03T000000Z'} (Not a directory)\n" in err
+    assert "The backup is made." in err
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("where", ["data", "data/copies", "data/keys", "link/copies", "keys-dir/copies"])
+def test_copies_do_not_lie_where_the_data_or_the_keys_are(office: Office, tmp_path: Path, provider: Call, where: str):
+    (tmp_path / "link").symlink_to(office.settings.data)
+    said = {"PROVIDER_DATA": office.settings.data, "PROVIDER_KEYS_DIR": tmp_path / "keys-dir"}
+    for given in ((where, "copies-of-keys"), ("copies", where)):
+        copies, copies_of_keys = (tmp_path / each for each in given)
+
+        status, out, err = provider("backup", str(copies), "--keys", str(copies_of_keys), **said)
+
+        assert (status, out) == (2, "")
+        assert "would be lost with it" in err
+    assert list(tmp_path.rglob("copies*")) == []
+
+
+@pytest.mark.sqlite
+def test_days_have_an_end(office: Office, tmp_path: Path, provider: Call):
+    where = ("backup", str(tmp_path / "copies"), "--keys", str(tmp_path / "keys"))
+
+    status, out, err = provider(*where, "--days", "36501", PROVIDER_DATA=office.settings.data)
+    assert (status, out) == (2, "")
+    assert "36500" in err
+    assert not (tmp_path / "copies").exists()
+
+    assert provider(*where, "--days", "36500", PROVIDER_DATA=office.settings.data)[0] == 0
+
+
+@pytest.mark.sqlite
 def test_a_backup_that_fails_leaves_nothing(office: Office, tmp_path: Path):
     office.close()
     office.settings.store("vault").write_bytes(b"damaged" * 1000)
