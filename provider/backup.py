@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import file_digest
@@ -21,6 +21,7 @@ from uuid import UUID
 import orjson
 from sqlalchemy import Connection
 
+from provider.aside import held, tidy
 from provider.contents import Sum, Tally, copy, copy_file, make, reading, settle, sync_directory, tally
 from provider.durable import make_private_directory, open_engine, writing
 from provider.log import Progress
@@ -199,19 +200,27 @@ def back_up(
 
 @contextmanager
 def _begun(directory: Path) -> Iterator[Path]:
-    """Make the directory of a backup that is not finished; what has that name still at the end of the `with` goes."""
+    """Make the directory of a backup that is not finished; what has that name still at the end of the `with` goes.
+
+    Those that were killed go at the beginning of the next: whoever lives holds theirs.
+    """
     part = directory.with_name(directory.name + PART)
     make_private_directory(part.parent)
-    try:
-        if directory.exists():
-            raise FileExistsError
-        part.mkdir(mode=0o700)
-    except FileExistsError:
-        raise CannotBackUp(f"There is a backup of this second in {part.parent} already. Try again.") from None
-    try:
+    with ExitStack() as stack:
+        # One at a time, or what was made and is not held yet would be taken for what was left behind.
+        with held(part.parent, wait=True):
+            for each in part.parent.glob(f"*{PART}"):
+                if _made(each) is not None:
+                    tidy(each)
+            try:
+                if directory.exists():
+                    raise FileExistsError
+                part.mkdir(mode=0o700)
+            except FileExistsError:
+                raise CannotBackUp(f"There is a backup of this second in {part.parent} already. Try again.") from None
+            stack.enter_context(held(part))
+        stack.callback(shutil.rmtree, part, ignore_errors=True)
         yield part
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def _copy(settings: Settings, stores: Sequence[str], to: Path, showing: Showing) -> dict[str, Tally]:
@@ -274,13 +283,18 @@ def _let_go(copies: Path, before: datetime) -> list[str]:
     """
     left = []
     for each in sorted(copies.iterdir()):
-        try:
-            made = datetime.strptime(each.name.removesuffix(PART), STAMP).replace(tzinfo=UTC)
-        except ValueError:
-            continue
-        if made < before and (why := _deleted(each)) is not None:
+        made = _made(each)
+        if made is not None and made < before and (why := _deleted(each)) is not None:
             left.append(f"{each} ({why})")
     return left
+
+
+def _made(copy: Path) -> datetime | None:
+    """Return when a copy was made, by its name; None where it is not named like one."""
+    try:
+        return datetime.strptime(copy.name.removesuffix(PART), STAMP).replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def _deleted(directory: Path) -> str | None:

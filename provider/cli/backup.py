@@ -57,7 +57,8 @@ def command(copies: Path, copies_of_keys: Path, days: int, days_of_keys: int) ->
     from provider.backup import back_up
     from provider.office import utc_now
 
-    made = back_up(known, data, keys, now=utc_now(), days=days, days_of_keys=days_of_keys, showing=console.progress)
+    with console.ended_in_order():
+        made = back_up(known, data, keys, now=utc_now(), days=days, days_of_keys=days_of_keys, showing=console.progress)
     for each in (made.data, made.keys):
         click.echo(each)
     if not made.left:

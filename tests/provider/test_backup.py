@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sqlite3
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -17,10 +19,13 @@ import psycopg
 import pytest
 from eventsourcing.persistence import StoredEvent
 
-from provider.backup import DATA, MANIFEST, CannotBackUp
+from provider.aside import held
+from provider.backup import DATA, MANIFEST, CannotBackUp, in_silence
+from provider.cli import console
 from provider.commands import people
 from provider.contents import PAGE, make, only_read, reading, tally
 from provider.keys import Keys
+from provider.log import Progress
 from provider.office import Office
 from provider.replay import Replayed, replay
 from provider.vault import Vault
@@ -194,6 +199,45 @@ def test_old_copies_go_those_of_keys_after_thirty_days_and_strangers_stay(office
     assert len(list((tmp_path / "copies").iterdir())) == 3
     assert (tmp_path / "copies" / "readme").is_dir()
     assert len(list((tmp_path / "copies-of-keys").iterdir())) == 2
+
+
+@pytest.mark.sqlite
+def test_what_a_killed_backup_left_goes_with_the_next_and_not_what_another_makes_just_now(
+    office: Office, tmp_path: Path
+):
+    yesterday = (NOW - timedelta(days=1)).strftime("%Y-%m-%dT%H%M%SZ.part")
+    for parent in (tmp_path / "copies", tmp_path / "copies-of-keys"):
+        for name in (yesterday, "2026-06-05T023000Z.part", "of-somebody.part"):
+            (parent / name).mkdir(parents=True)
+            (parent / name / "events.sqlite").write_bytes(b"half of it")
+
+    with held(tmp_path / "copies" / "2026-06-05T023000Z.part"):
+        backup = back_up_now(office.settings, tmp_path)
+
+    left = {each.name for each in backup.data.parent.iterdir()}
+    assert left == {backup.data.name, "2026-06-05T023000Z.part", "of-somebody.part"}
+    assert {each.name for each in backup.keys.parent.iterdir()} == {backup.keys.name, "of-somebody.part"}
+
+
+@pytest.mark.sqlite
+def test_a_backup_that_is_told_to_end_leaves_nothing(
+    office: Office, tmp_path: Path, provider: Call, monkeypatch: pytest.MonkeyPatch
+):
+    def told(title: str) -> AbstractContextManager[Progress]:
+        assert len(list(tmp_path.rglob("*.part"))) == 2
+        os.kill(os.getpid(), signal.SIGTERM)
+        return in_silence(title)
+
+    monkeypatch.setattr(console, "progress", told)
+    before = signal.getsignal(signal.SIGTERM)
+
+    status, out, _ = provider(
+        *("backup", str(tmp_path / "copies"), "--keys", str(tmp_path / "keys")), PROVIDER_DATA=office.settings.data
+    )
+
+    assert (status, out) == (143, "")
+    assert [*(tmp_path / "copies").iterdir(), *(tmp_path / "keys").iterdir()] == []
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 @pytest.mark.sqlite
