@@ -34,6 +34,9 @@ from provider.settings import Settings
 DATA = ("events", "vault", "desk")
 KEYS = ("keys",)
 
+COUNTED = {"events": "events", "vault": "private_values", "desk": "staged_imports", "keys": "keys"}
+"""What there is of in each store once it is used, by the name that it has in a manifest."""
+
 FORMAT = 1
 MANIFEST = "manifest.json"
 STAMP = "%Y-%m-%dT%H%M%SZ"
@@ -100,22 +103,24 @@ class Manifest:
         """
         said = _said(directory)
         try:
-            if said["format"] > FORMAT:
+            if (form := _whole(said["format"])) > FORMAT:
                 raise BadBackup(
                     f"{directory} was made by a newer version of the program ({said['program']}), in a form that this "
                     "one does not know. Install that version."
                 )
-            held = {name: _copied(each) for name, each in said["stores"].items()}
-            made = datetime.fromisoformat(said["made"]).astimezone(UTC)
-            manifest = cls(said["format"], said["program"], made, UUID(said["institution"]), held)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            copies = {name: _copied(name, each) for name, each in said["stores"].items()}
+            made = datetime.fromisoformat(said["made"])
+            if form == 0 or made.tzinfo is None:
+                raise ValueError("there never was such a form")
+            manifest = cls(form, _text(said["program"]), made.astimezone(UTC), UUID(said["institution"]), copies)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise BadBackup(f"{directory / MANIFEST} is damaged. Use another backup.") from error
-        if set(held) != set(stores):
+        if set(copies) != set(stores):
             raise BadBackup(
-                f"{directory} holds the {_listed(held)}, and not the {_listed(stores)}. The copies of the keys are in "
-                "directories of their own."
+                f"{directory} holds the {_listed(copies)}, and not the {_listed(stores)}. The copies of the keys are "
+                "in directories of their own."
             )
-        for store, copied in held.items():
+        for store, copied in copies.items():
             _must_be_as_it_was(directory / f"{store}.sqlite", copied)
         return manifest
 
@@ -123,32 +128,64 @@ class Manifest:
 def _said(directory: Path) -> dict[str, Any]:
     if directory.name.endswith(PART):
         raise BadBackup(f"{directory} is a backup that was never finished. Use another one.")
-    if not directory.is_dir():
-        raise BadBackup(f"There is no backup at {directory}.")
-    try:
-        said = orjson.loads((directory / MANIFEST).read_bytes())
-    except FileNotFoundError:
-        finished = sorted(each.parent for each in directory.glob(f"*/{MANIFEST}"))
-        advice = f"Name one of those in it, such as {finished[-1]}." if finished else "Use another backup."
-        raise BadBackup(f"{directory} has no {MANIFEST}, so it is no whole backup. {advice}") from None
-    except orjson.JSONDecodeError as error:
-        raise BadBackup(f"{directory / MANIFEST} is damaged. Use another backup.") from error
+    with _readable():
+        if not directory.is_dir():
+            raise BadBackup(f"There is no backup at {directory}.")
+        try:
+            said = orjson.loads((directory / MANIFEST).read_bytes())
+        except FileNotFoundError:
+            finished = sorted(each.parent for each in directory.glob(f"*/{MANIFEST}"))
+            advice = f"Name one of those in it, such as {finished[-1]}." if finished else "Use another backup."
+            raise BadBackup(f"{directory} has no {MANIFEST}, so it is no whole backup. {advice}") from None
+        except orjson.JSONDecodeError as error:
+            raise BadBackup(f"{directory / MANIFEST} is damaged. Use another backup.") from error
     return said if isinstance(said, dict) else {}
 
 
-def _copied(said: Mapping[str, Any]) -> Copied:
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Tell of a file in a `with` that can't be read.
+
+    :raises BadBackup: which says which file, and why.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise BadBackup(
+            f"{error.filename} can't be read ({error.strerror}). Let the user who runs this read it, or use another "
+            "backup."
+        ) from error
+
+
+def _copied(store: str, said: Mapping[str, Any]) -> Copied:
     holds = said["holds"]
-    sums = {name: Sum(each["rows"], each["digest"]) for name, each in holds["tables"].items()}
-    return Copied(said["bytes"], said["digest"], Tally(sums, holds["last"], holds["drawn"]))
+    sums = {name: Sum(_whole(each["rows"]), _text(each["digest"])) for name, each in holds["tables"].items()}
+    # What is told of it at the end.
+    _ = sums[COUNTED[store]]
+    last, drawn = (None if holds[name] is None else _whole(holds[name]) for name in ("last", "drawn"))
+    return Copied(_whole(said["bytes"]), _text(said["digest"]), Tally(sums, last, drawn))
+
+
+def _whole(said: object) -> int:
+    if type(said) is not int or said < 0:
+        raise TypeError(f"{said!r} is no number of things")
+    return said
+
+
+def _text(said: object) -> str:
+    if not isinstance(said, str):
+        raise TypeError(f"{said!r} is no text")
+    return said
 
 
 def _must_be_as_it_was(file: Path, copied: Copied) -> None:
-    if not file.exists():
-        raise BadBackup(f"{file} is missing. Use another backup.")
-    if (length := file.stat().st_size) != copied.bytes:
-        raise BadBackup(f"{file} has {length:,} bytes in place of {copied.bytes:,}. Use another backup.")
-    if _digest(file) != copied.digest:
-        raise BadBackup(f"{file} is not as it was when it was copied. Use another backup.")
+    with _readable():
+        if not file.exists():
+            raise BadBackup(f"{file} is missing. Use another backup.")
+        if (length := file.stat().st_size) != copied.bytes:
+            raise BadBackup(f"{file} has {length:,} bytes in place of {copied.bytes:,}. Use another backup.")
+        if _digest(file) != copied.digest:
+            raise BadBackup(f"{file} is not as it was when it was copied. Use another backup.")
 
 
 def _digest(file: Path) -> str:
@@ -158,7 +195,7 @@ def _digest(file: Path) -> str:
 
 
 def _listed(stores: Sequence[str] | Mapping[str, Any]) -> str:
-    *first, last = stores
+    *first, last = stores or ["copy of nothing"]
     return f"{', '.join(first)} and {last}" if first else last
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+import orjson
 import psycopg
 import pytest
 
@@ -450,6 +451,37 @@ def manifest(content: bytes) -> Callable[[Backup], object]:
     return lambda backup: (backup.data / MANIFEST).write_bytes(content)
 
 
+def unreadable(name: str) -> Callable[[Backup], object]:
+    """Put a directory in the place of a file: not even root can read one."""
+
+    def spoiling(backup: Backup) -> None:
+        (backup.data / name).unlink()
+        (backup.data / name).mkdir()
+        if name != MANIFEST:
+            of_the_events(bytes=(backup.data / name).stat().st_size)(backup)
+
+    return spoiling
+
+
+def of_the_events(**said: object) -> Callable[[Backup], object]:
+    """Let a manifest say something of the events."""
+
+    def spoiling(backup: Backup) -> None:
+        stores = orjson.loads((backup.data / MANIFEST).read_bytes())["stores"]
+        stores["events"].update(said)
+        rewritten(backup.data, stores=stores)
+
+    return spoiling
+
+
+def said(**what: object) -> Callable[[Backup], object]:
+    return lambda backup: rewritten(backup.data, **what)
+
+
+def holding(tables: object, **more: object) -> Callable[[Backup], object]:
+    return of_the_events(holds={"tables": tables, "last": 1, "drawn": 1, **more})
+
+
 SPOILT: dict[str, tuple[Callable[[Backup], object], str]] = {
     "an event": (an_event, "events.sqlite is not as it was"),
     "an event with the digest of the file": (an_event_with_the_digest_of_the_file, "other events, though as many"),
@@ -464,7 +496,18 @@ SPOILT: dict[str, tuple[Callable[[Backup], object], str]] = {
     "noise for a manifest": (manifest(b"\0"), "manifest.json is damaged"),
     "an empty manifest": (manifest(b"{}"), "manifest.json is damaged"),
     "a list for a manifest": (manifest(b"[]"), "manifest.json is damaged"),
-    "a newer form": (lambda backup: rewritten(backup.data, format=2, program="7.0"), r"newer version .*\(7.0\)"),
+    "a newer form": (said(format=2, program="7.0"), r"newer version .*\(7.0\)"),
+    **{f"form {form!r}": (said(format=form), "manifest.json is damaged") for form in (0.5, -1, 0, True, "1", None)},
+    "made before there were years": (said(made="0001-01-01T00:00:00+14:00"), "manifest.json is damaged"),
+    "made at no time": (said(made="2026-06-05T02:30:07"), "manifest.json is damaged"),
+    "of no stores": (said(stores={}), "holds the copy of nothing, and not the"),
+    "bytes in words": (of_the_events(bytes="many"), "manifest.json is damaged"),
+    "rows in words": (holding({"events": {"rows": "x", "digest": ""}}), "manifest.json is damaged"),
+    "a digest in figures": (holding({"events": {"rows": 1, "digest": 1}}), "manifest.json is damaged"),
+    "no tables": (holding({}), "manifest.json is damaged"),
+    "a position in words": (holding({"events": {"rows": 1, "digest": ""}}, last="x"), "manifest.json is damaged"),
+    "a manifest that can't be read": (unreadable(MANIFEST), r"manifest\.json can't be read \(Is a directory\)"),
+    "events that can't be read": (unreadable("events.sqlite"), r"events\.sqlite can't be read \(Is a directory\)"),
     "of somebody else": (lambda backup: rewritten(backup.data, institution=str(uuid4())), "of another institution"),
 }
 
