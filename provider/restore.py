@@ -33,7 +33,7 @@ from provider.durable import make_private_directory, must_be_known, newest, open
 from provider.keys import Keys
 from provider.log import EventLog
 from provider.replay import Replayed, replay
-from provider.schema import Place, Schema
+from provider.schema import Place, Schema, is_set_of_views
 from provider.settings import Settings
 from provider.vault import VAULT_TABLES, Vault
 from provider.views import Views
@@ -164,11 +164,17 @@ def _rows_there(url: str, tables: Sequence[str]) -> list[str]:
     from psycopg.sql import SQL, Identifier
 
     with connect(url) as connection:
+        # A schema may be named like views, and have a table of that name, and be somebody else's all the same.
         views = connection.execute(
-            "SELECT nspname FROM pg_namespace WHERE nspname = 'views' OR starts_with(nspname, 'views_')"
+            "SELECT nspname::text FROM pg_namespace JOIN pg_class ON relnamespace = pg_namespace.oid "
+            "JOIN pg_attribute ON attrelid = pg_class.oid WHERE relname = 'places' AND attname = 'position' "
+            "AND atttypid IN ('int4'::regtype, 'int8'::regtype) AND has_schema_privilege(pg_namespace.oid, 'USAGE') "
+            "AND has_table_privilege(pg_class.oid, 'SELECT')"
         ).fetchall()
         # Views of a log in which nothing is can be gone on with.
-        asked = dict.fromkeys(tables, "") | {f"{schema}.places": "WHERE position > 0" for (schema,) in views}
+        asked = dict.fromkeys(tables, "") | {
+            f"{schema}.places": "WHERE position > 0" for (schema,) in views if is_set_of_views(schema)
+        }
         return [
             name
             for name, which in asked.items()

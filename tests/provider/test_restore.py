@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import orjson
@@ -218,6 +218,30 @@ def test_a_database_with_something_in_it_is_left_as_it_is(
 
     assert schemas(url) == {schema}
     assert not files.keys_dir.exists()
+
+
+def test_what_is_only_named_like_views_is_somebody_elses(files: Settings, url: str, backup: Backup):
+    role = f"u_{uuid4().hex}"
+    schemas_of_others = ("views_sales", "views_12345678", "views_87654321", "views_abcdef01")
+    with psycopg.connect(url) as connection:
+        for schema in schemas_of_others:
+            connection.execute(f"CREATE SCHEMA {schema}; CREATE TABLE {schema}.places (name text, position int)")
+            connection.execute(f"INSERT INTO {schema}.places VALUES ('Bern', 7)")
+        connection.execute("ALTER TABLE views_12345678.places RENAME position TO altitude")
+        connection.execute("ALTER TABLE views_87654321.places ALTER position TYPE text")
+        connection.execute(
+            f'CREATE ROLE "{role}" LOGIN; GRANT CREATE ON DATABASE "{urlsplit(url).path[1:]}" TO "{role}"'
+        )
+    parts = urlsplit(url)
+    as_role = parts._replace(netloc=f"{role}@{parts.netloc.rpartition('@')[2]}")
+    there = replace(files, database_url=urlunsplit(as_role))
+    try:
+        assert put(there, backup).events == len(entries(there))
+    finally:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f'DROP OWNED BY "{role}"; DROP ROLE "{role}"')
+
+    assert schemas(url) >= set(schemas_of_others)
 
 
 def test_tables_in_which_nothing_is_are_filled(files: Settings, url: str, backup: Backup):
