@@ -111,7 +111,7 @@ def explained(error: Exception) -> tuple[int, str]:
     from provider.move import CannotMove, MovedBadly
     from provider.office import NotFounded
     from provider.outage import damaged
-    from provider.restore import CannotRestore, RestoredBadly
+    from provider.restore import CannotRestore, RestoredBadly, RestoredWithoutViews
     from provider.settings import SettingsError
     from provider.vault import NothingInUse
     from provider.views import Broken, NotMade
@@ -126,6 +126,8 @@ def explained(error: Exception) -> tuple[int, str]:
         return REFUSED, sentence
     if isinstance(error, (BadBackup, RestoredBadly)):
         return REFUSED, sentence
+    if isinstance(error, RestoredWithoutViews) and isinstance(error.__cause__, Exception):
+        return UNAVAILABLE, f"{sentence}. What was wrong: {explained(error.__cause__)[1]}"
     if isinstance(error, (Unusable, NewerTables, Broken, NotMade, UnknownEvent, Damaged, NothingInUse, MovedBadly)):
         return UNAVAILABLE, sentence
     if isinstance(error, (Busy, JournalInUse)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from provider.contents import (
     sync_directory,
     tally,
 )
-from provider.durable import make_private_directory, must_be_known, newest, open_engine, writing
+from provider.durable import NewerTables, make_private_directory, must_be_known, newest, open_engine, writing
 from provider.keys import Keys
 from provider.log import EventLog
 from provider.replay import Replayed, replay
@@ -47,11 +47,16 @@ class RestoredBadly(Exception):
     """What arrived is not what the backup holds. Nothing of it was kept."""
 
 
+class RestoredWithoutViews(Exception):
+    """All is restored, but the views could not be made or verified; the cause says why."""
+
+
 @dataclass(frozen=True)
 class Restored:
     """What was restored: as of when, how much of everything, and what came of the check where one was made.
 
     `keys` is None where those in place were gone on with. Where the replay found something wrong, nothing was written.
+    With `already` all of it was there.
     """
 
     made: datetime
@@ -60,14 +65,13 @@ class Restored:
     values: int
     keys: int | None
     replayed: Replayed | None = None
-    differing: Sequence[str] = ()
+    already: bool = False
 
 
 def restore(
     settings: Settings,
     data: Path,
     keys: Path | None,
-    projections: Sequence[Projection],
     *,
     check: bool = False,
     older_keys: bool = False,
@@ -76,15 +80,19 @@ def restore(
     """Put a backup into the place that the settings name, in which nothing may be, and compare what arrived.
 
     Without `keys` those in place are gone on with. With `check` all aggregates are loaded and all values opened before
-    anything is written, and the views are made and verified afterwards. Until all that is written has been compared
-    nobody sees any of it, so whoever is interrupted begins again.
+    anything is written. Until all that is written has been compared nobody sees any of it, so whoever is interrupted
+    begins again; where all of it is there already, nothing is written.
 
-    :raises CannotRestore: when something is there already, or the keys are not those of the data.
+    :raises CannotRestore: when something else is there, or the keys are not those of the data.
     :raises BadBackup: when a backup is not whole, or not as it was.
     :raises RestoredBadly: when something else arrived.
     """
-    _must_be_free(settings)
+    in_the_way = _in_the_way(settings)
+    if in_the_way is not None and not in_the_way.may_be_the_same:
+        raise CannotRestore(in_the_way.sentence)
     manifest = _looked_through(data, DATA, showing)
+    if in_the_way is not None and not _holds(settings, manifest):
+        raise CannotRestore(in_the_way.sentence)
     of_keys = None if keys is None else _looked_through(keys, KEYS, in_silence)
     if keys is not None and of_keys is not None:
         _must_belong_together(data, manifest, keys, of_keys, older_keys=older_keys)
@@ -98,41 +106,65 @@ def restore(
         values=holds["vault"].tables["private_values"].rows,
         keys=None if of_keys is None else of_keys.stores["keys"].holds.tables["keys"].rows,
         replayed=replayed,
+        already=in_the_way is not None and are_there,
     )
     if replayed is not None and replayed.wrong:
         return restored
     # The keys are there first, and the log is the last: without one nobody takes what is there for an institution.
     with ExitStack() as stack:
-        stack.enter_context(_into(settings.place("events"), DATA, manifest, data, showing))
+        if in_the_way is None:
+            stack.enter_context(_into(settings.place("events"), DATA, manifest, data, showing))
         if keys is not None and of_keys is not None and not are_there:
             stack.enter_context(_into(settings.place("keys"), KEYS, of_keys, keys, in_silence))
         else:
             # Whoever was killed when the keys were there, but not all, may have left them there under another name.
             tidy(settings.keys_dir / ASIDE)
-    return replace(restored, differing=_views_differ(settings, projections, showing)) if check else restored
+    return restored
 
 
-def _must_be_free(settings: Settings) -> None:
-    """Refuse a place with anything in it but what a restore left there that was ended.
+@dataclass(frozen=True)
+class _InTheWay:
+    """Something is in the place, perhaps just what is to be restored."""
 
-    :raises CannotRestore: when there is something else.
+    sentence: str
+    may_be_the_same: bool
+
+
+def _in_the_way(settings: Settings) -> _InTheWay | None:
+    """Return what is in a place but what a restore left there that was ended.
+
     :raises Unusable: when it can't be reached or written, or is another program's.
     """
     if settings.database_url is None:
         reach(settings)
         if found := _others(settings.data, DATA):
-            raise CannotRestore(
+            return _InTheWay(
                 f"{settings.data} is not empty, there is {found[0]} in it. Name another directory in PROVIDER_DATA, "
-                "or put aside what is there."
+                "or put aside what is there.",
+                all(settings.store(store).exists() for store in DATA),
             )
-        return
+        return None
     if is_founded(settings):
-        raise CannotRestore("There is an institution in the database already. Restore into one of its own.")
+        return _InTheWay("There is an institution in the database already. Restore into one of its own.", True)
     if found := _rows_there(settings.database_url, [f"{store}.{FILLED[store]}" for store in DATA]):
-        raise CannotRestore(
+        return _InTheWay(
             f"The database is not empty, there is something in {found[0]}. Name another in PROVIDER_DATABASE_URL, "
-            "or drop its schemas."
+            "or drop its schemas.",
+            False,
         )
+    return None
+
+
+def _holds(settings: Settings, manifest: Manifest) -> bool:
+    """Say whether in a place there is just what a backup holds; whatever can't be read is something else."""
+    try:
+        for store, copied in manifest.stores.items():
+            with reading(settings.place(store)) as connection:
+                if not _is_current(connection, store) or tally(connection, store) != copied.holds:
+                    return False
+    except (DBAPIError, NewerTables):
+        return False
+    return True
 
 
 def _others(directory: Path, stores: Sequence[str]) -> list[str]:
@@ -420,13 +452,23 @@ def _must_be(manifest: Manifest, store: str, found: Tally) -> None:
         raise RestoredBadly(f"What arrived of the {store} has {'; '.join(differing)}. Nothing was restored. Try again.")
 
 
-def _views_differ(settings: Settings, projections: Sequence[Projection], showing: Showing) -> list[str]:
-    """Make the views of what was restored, make them once more, and return how they differ."""
-    with (
-        closing(EventLog(settings.place("events"))) as log,
-        closing(Views(settings.place("views"), log, projections)) as views,
-    ):
-        with showing("Making the views") as progress:
-            views.open(progress)
-        with showing("Verifying the views") as progress:
-            return views.verify(progress)
+def views_differ(settings: Settings, projections: Sequence[Projection], showing: Showing = in_silence) -> list[str]:
+    """Make the views of what was restored where there are none, make them once more, and return how they differ.
+
+    :raises RestoredWithoutViews: when they can't be made.
+    """
+    try:
+        with (
+            closing(EventLog(settings.place("events"))) as log,
+            closing(Views(settings.place("views"), log, projections)) as views,
+        ):
+            with showing("Making the views") as progress:
+                views.open(progress)
+            views.catch_up()
+            with showing("Verifying the views") as progress:
+                return views.verify(progress)
+    except Exception as error:
+        raise RestoredWithoutViews(
+            "All data are restored, but the views could not be made and compared. `provider views prepare` makes them, "
+            "or goes on with it, and `provider views verify` compares them; or call this again as before"
+        ) from error

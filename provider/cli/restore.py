@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,43 +31,60 @@ def command(data: Path, keys: Path | None, check: bool, older_keys: bool) -> int
     With --check every aggregate is loaded from its events and every private value opened before anything is written,
     and afterwards the views are made and verified. What is wrong is a line each; then the exit status is 1.
 
+    Whoever is interrupted calls it again as before. Where all is there already, just as the backup holds it, that is
+    said, and nothing is written but views that are missing.
+
     \b
       PROVIDER_DATA=… PROVIDER_KEYS_DIR=… provider restore --check \\
         /var/backups/provider/TIME --keys /var/backups/provider-keys/TIME
     """
     settings = console.settings()
     from provider.bootstrap import PROJECTIONS
-    from provider.restore import restore
+    from provider.restore import restore, views_differ
 
-    done = restore(settings, data, keys, PROJECTIONS, check=check, older_keys=older_keys, showing=console.progress)
-    if done.replayed is not None and done.replayed.wrong:
-        for line in done.replayed.wrong:
-            click.echo(line)
-        console.note(
-            "The backup is whole, but this is wrong with it. Nothing was restored; try an older one, or restore it as "
-            "it is, without --check."
-        )
-        return 1
-    _tell(done)
-    for line in done.differing:
+    with console.ended_in_order():
+        done = restore(settings, data, keys, check=check, older_keys=older_keys, showing=console.progress)
+        if done.replayed is not None and done.replayed.wrong:
+            return _tell_wrong(done, done.replayed.wrong)
+        # Before the views, for these can be made at any time: whoever is interrupted then knows that all else is there.
+        _tell(done)
+        differing = views_differ(settings, PROJECTIONS, console.progress) if check else []
+    for line in differing:
         click.echo(line)
-    if done.differing:
+    if differing:
         console.note("All is restored, but the views say something else than the log: `provider views rebuild`.")
         return 1
+    if check:
+        click.echo("All views agree with the log.")
+    elif done.already:
+        console.note("Nothing is to be done. `provider views verify` compares the views with the log.")
     return 0
 
 
+def _tell_wrong(done: Restored, wrong: Sequence[str]) -> int:
+    for line in wrong:
+        click.echo(line)
+    console.note(
+        "The backup is whole, and all of it is there already, but this is wrong with it. Try an older one elsewhere."
+        if done.already
+        else "The backup is whole, but this is wrong with it. Nothing was restored; try an older one, or restore it as "
+        "it is, without --check."
+    )
+    return 1
+
+
 def _tell(done: Restored) -> None:
+    keys = "the keys are those in place" if done.keys is None else f"{done.keys:,} keys"
     click.echo(
-        f"Restored as of {done.made:%Y-%m-%dT%H:%M:%SZ}: {done.events:,} events up to position {done.last}, "
+        ("What is there is what this backup holds, as of " if done.already else "Restored as of ")
+        + f"{done.made:%Y-%m-%dT%H:%M:%SZ}: {done.events:,} events up to position {done.last}, "
         f"{done.values:,} private values"
-        + ("; the keys are those in place" if done.keys is None else f", {done.keys:,} keys")
-        + ". What arrived is what was copied."
+        + ("; " if done.keys is None else ", ")
+        + keys
+        + (". Nothing was written." if done.already else ". What arrived is what was copied.")
     )
     if done.replayed is not None:
         click.echo(
             f"Replayed: {done.replayed.aggregates:,} aggregates load; of the private values that events name "
             f"{done.replayed.opened:,} open and {done.replayed.erased:,} are erased."
         )
-        if not done.differing:
-            click.echo("All views agree with the log.")

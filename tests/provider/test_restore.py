@@ -22,14 +22,14 @@ import pytest
 from projections import directory
 from provider.backup import DATA, MANIFEST, BadBackup, Showing
 from provider.beforehand import ASIDE, Unusable, look
-from provider.bootstrap import PROJECTIONS, bootstrap
+from provider.bootstrap import PROJECTIONS, bootstrap, place_of_views
 from provider.commands import institution, people
 from provider.contents import copy, make, reading, tally
 from provider.durable import NewerTables, open_engine, writing
 from provider.log import EventLog, Progress
 from provider.mapper import UnknownEvent
 from provider.office import Office
-from provider.restore import CannotRestore, Restored, restore
+from provider.restore import CannotRestore, Restored, restore, views_differ
 from provider.settings import Settings
 from provider.work import Act, Receipt
 from tests.backups import DRAWN, NOW, Backup, back_up_now, kept, rewritten, source
@@ -63,7 +63,7 @@ def backup(tmp_path: Path) -> Backup:
 
 
 def put(settings: Settings, backup: Backup, **said: Any) -> Restored:
-    return restore(settings, backup.data, backup.keys, PROJECTIONS, **said)
+    return restore(settings, backup.data, backup.keys, **said)
 
 
 @contextmanager
@@ -117,7 +117,7 @@ def test_what_was_backed_up_on_either_database_is_restored_on_either(
     assert entries(there) == before
     assert (restored.events, restored.last) == (len(before), before[-1][0])
     assert restored.replayed is not None
-    assert restored.replayed.wrong == restored.differing == []
+    assert restored.replayed.wrong == views_differ(there, PROJECTIONS) == []
     assert restored.replayed.aggregates == len({entry[1] for entry in before})
     assert restored.replayed.opened > restored.replayed.erased > 0
     with opened(there) as office:
@@ -148,7 +148,7 @@ def test_where_the_keys_were_not_lost_those_in_place_are_gone_on_with(there: Set
     (there.keys_dir / "manifest.json").unlink()
     done_to(there.place("keys"), "DELETE FROM keys WHERE owner = ?", prepared().people["Bob"].hex)
 
-    restored = restore(there, backup.data, None, PROJECTIONS)
+    restored = restore(there, backup.data, None)
 
     assert restored.keys is None
     # Whoever was erased since the backup stays erased.
@@ -158,7 +158,7 @@ def test_where_the_keys_were_not_lost_those_in_place_are_gone_on_with(there: Set
 
 def test_without_a_copy_there_must_be_keys_in_place(files: Settings, backup: Backup):
     with pytest.raises(CannotRestore, match="There are no keys in "):
-        restore(files, backup.data, None, PROJECTIONS)
+        restore(files, backup.data, None)
 
     assert not files.data.exists()
 
@@ -269,7 +269,9 @@ def test_a_database_in_which_a_server_was_started_is_filled(files: Settings, url
     bootstrap(there).close()
     shutil.rmtree(there.keys_dir)
 
-    assert put(there, backup, check=True).differing == []
+    put(there, backup)
+
+    assert views_differ(there, PROJECTIONS) == []
 
 
 def test_a_journal_of_keys_that_was_left_behind_is_not_taken_for_that_of_others(files: Settings, backup: Backup):
@@ -372,7 +374,7 @@ def test_an_institution_that_is_founded_meanwhile_stays(there: Settings, backup:
             institution.found(office, name="Other", zone="Europe/Zurich", given="Eve", family=None, email=None)
 
     with just_before(found, "Reading the backup") as showing, pytest.raises(CannotRestore):
-        restore(there, backup.data, backup.keys, PROJECTIONS, showing=showing)
+        restore(there, backup.data, backup.keys, showing=showing)
 
     with opened(there) as office:
         assert office.log.position() == len(entries(there)) < 10
@@ -567,9 +569,9 @@ def test_what_is_no_backup_is_told(files: Settings, backup: Backup):
         (backup.keys.parent, f"Name one of those in it, such as {backup.keys}"),
     ):
         with pytest.raises(BadBackup, match=words):
-            restore(files, given, backup.keys, PROJECTIONS)
+            restore(files, given, backup.keys)
     with pytest.raises(BadBackup, match="holds the events, vault and desk, and not the keys"):
-        restore(files, kept("sqlite").data, kept("sqlite").data, PROJECTIONS)
+        restore(files, kept("sqlite").data, kept("sqlite").data)
 
 
 def test_tables_of_a_newer_version_are_left_for_it(files: Settings, backup: Backup):
@@ -606,16 +608,16 @@ def others(tmp_path: Path, sqlite_templates: Templates) -> Backup:
 
 def test_keys_of_another_institution_are_refused(files: Settings, backup: Backup, others: Backup):
     with pytest.raises(CannotRestore, match="keys of another institution"):
-        restore(files, backup.data, others.keys, PROJECTIONS)
+        restore(files, backup.data, others.keys)
 
     # Though it says it were those of this one, or they are in place.
     rewritten(others.keys, institution=str(backup.says().institution))
     with pytest.raises(CannotRestore, match="open nothing in this backup"):
-        restore(files, backup.data, others.keys, PROJECTIONS)
+        restore(files, backup.data, others.keys)
     assert not files.data.exists()
     shutil.copytree(others.keys, files.keys_dir)
     with pytest.raises(CannotRestore, match="open nothing in this backup"):
-        restore(files, backup.data, None, PROJECTIONS)
+        restore(files, backup.data, None)
 
 
 def test_keys_older_than_the_data_are_taken_only_by_those_who_say_so(files: Settings, backup: Backup):
@@ -718,9 +720,49 @@ def test_the_command_says_what_it_compared_and_no_name(files: Settings, backup: 
     )
     assert "Replaying the events: 100 %" in err
     assert not any(name in out + err for name in ("Ada", "Bob", "Dot", "example.org"))
-    status, out, err = provider(*command, PROVIDER_DATA=files.data)
+
+
+def test_where_all_is_there_already_the_command_says_so_and_writes_nothing(
+    there: Settings, backup: Backup, provider: Call
+):
+    said = {"PROVIDER_DATA": there.data, "PROVIDER_DATABASE_URL": there.database_url}
+    command = ("restore", str(backup.data), "--keys", str(backup.keys))
+    put(there, backup)
+    before = entries(there)
+
+    status, out, err = provider(*command, **said)
+    assert status == 0
+    assert re.fullmatch(r"What is there is what this backup holds, as of .*\. Nothing was written\.\n", out)
+    assert err.endswith("Nothing is to be done. `provider views verify` compares the views with the log.\n")
+
+    assert entries(there) == before
+
+    done_to(there.place("desk"), "DELETE FROM staged_imports")
+    status, out, err = provider(*command, **said)
     assert (status, out) == (1, "")
-    assert err.startswith(f"Error: {files.data} is not empty, there is desk.sqlite in it. ")
+    assert "is not empty" in err or "institution in the database already" in err
+
+
+def test_that_all_is_there_but_the_views_is_said(files: Settings, backup: Backup, provider: Call):
+    # Nothing can be made under this name.
+    mine = place_of_views(files)
+    assert isinstance(mine, Path)
+    Path(f"{mine}.turn").mkdir(parents=True)
+    command = ("restore", str(backup.data), "--keys", str(backup.keys), "--check")
+
+    status, out, err = provider(*command, PROVIDER_DATA=files.data)
+
+    assert status == 4
+    assert out.startswith("Restored as of ")
+    said = err.splitlines()[-1]
+    assert said.startswith("Error: All data are restored, but the views could not be made and compared. ")
+    assert "`provider views prepare`" in said
+    assert said.endswith("can't be used: Is a directory.")
+    Path(f"{mine}.turn").rmdir()
+    status, out, _ = provider(*command, PROVIDER_DATA=files.data)
+    assert status == 0
+    assert out.startswith("What is there is what this backup holds")
+    assert out.endswith("All views agree with the log.\n")
 
 
 def test_the_command_lists_what_is_wrong(files: Settings, backup: Backup, provider: Call):
