@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, inspect, select
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from projections.projection import Projection
@@ -272,20 +272,46 @@ def _keys_are_there(settings: Settings, of_keys: Manifest | None) -> bool:
     else:
         where, any_there = str(place.parent), any(_is_content(each) for each in place.parent.glob("keys.sqlite*"))
         can_be_read = place.exists()
-    if of_keys is None:
-        if not can_be_read:
-            raise CannotRestore(f"There are no keys in {where}. Say in --keys where their copy is.")
-        return True
+    if of_keys is None and not can_be_read:
+        raise CannotRestore(f"There are no keys in {where}. Say in --keys where their copy is.")
     if not any_there:
         return False
     if can_be_read:
-        with reading(place) as connection:
-            if _is_current(connection, "keys") and tally(connection, "keys") == of_keys.stores["keys"].holds:
-                return True
+        there = _tally_of_keys(place, restoring=of_keys is not None)
+        if of_keys is None or there == of_keys.stores["keys"].holds:
+            return True
     raise CannotRestore(
         f"There are keys in {where} already. If they are newer than the copy, leave --keys out: who was erased since "
         "would be back. Otherwise put them aside."
     )
+
+
+def _tally_of_keys(place: Place, *, restoring: bool) -> Tally | None:
+    """Return what there is of keys in their place; None if it is of an older version.
+
+    :raises CannotRestore: when it is nothing, or can't be read.
+    """
+    at = "the schema “keys” in the database for the keys" if isinstance(place, Schema) else place
+    why = "is empty"
+    try:
+        with reading(place) as connection:
+            if connection.dialect.name != "sqlite" or inspect(connection).get_table_names():
+                is_empty(connection, "keys")
+                if not _is_current(connection, "keys"):
+                    return None
+                if not is_empty(connection, "keys") or _erased(connection):
+                    return tally(connection, "keys")
+                why = "holds no keys"
+    except DBAPIError as error:
+        cause = str(error.orig).partition("\n")[0]
+        why = f"is damaged, or holds something else ({cause})"
+    advice = "call this again" if restoring else "say in --keys where its copy is"
+    raise CannotRestore(f"{at} {why}. Put it aside, and {advice}.")
+
+
+def _erased(keys: Connection) -> bool:
+    """Say whether anybody was ever erased among keys: then that there are none (any more) may be right."""
+    return bool(keys.exec_driver_sql("SELECT max(count) FROM erasures").scalar())
 
 
 def _replayed(settings: Settings, data: Path, keys: Path | None, showing: Showing, *, fully: bool) -> Replayed | None:
@@ -297,7 +323,7 @@ def _replayed(settings: Settings, data: Path, keys: Path | None, showing: Showin
     under = open_engine(settings.place("keys")) if keys is None else only_read(keys / "keys.sqlite")
     try:
         with closing(Keys(under)) as known:
-            _must_open_something(sealed, known, settings.place("keys") if keys is None else keys)
+            _must_open_something(sealed, under, known, settings.place("keys") if keys is None else keys)
             if not fully:
                 return None
             for engine, store in ((sealed, "vault"), (under, "keys")):
@@ -314,7 +340,7 @@ def _replayed(settings: Settings, data: Path, keys: Path | None, showing: Showin
         under.dispose()
 
 
-def _must_open_something(sealed: Engine, known: Keys, where: Place) -> None:
+def _must_open_something(sealed: Engine, under: Engine, known: Keys, where: Place) -> None:
     wanted = VAULT_TABLES.tables["private_values"].c.key
     none = True
     with sealed.connect() as connection:
@@ -322,6 +348,8 @@ def _must_open_something(sealed: Engine, known: Keys, where: Place) -> None:
             none = False
             if known.by_id(page):
                 return
+    with under.connect() as connection:
+        none = none or (is_empty(connection, "keys") and _erased(connection))
     if not none:
         at = "the database for the keys" if isinstance(where, Schema) else where
         raise CannotRestore(f"The keys in {at} open nothing in this backup: they are those of another institution.")

@@ -284,6 +284,66 @@ def test_a_journal_of_keys_that_was_left_behind_is_not_taken_for_that_of_others(
     assert [each.name for each in files.data.rglob("*sqlite*")] == ["keys.sqlite-wal"]
 
 
+def without_tables(file: Path) -> None:
+    done_to(file, "PRAGMA user_version = 1")
+
+
+def without_erasures(file: Path) -> None:
+    shutil.copy(kept("sqlite").keys / "keys.sqlite", file)
+    done_to(file, "DROP TABLE erasures")
+
+
+def without_keys(file: Path) -> None:
+    shutil.copy(kept("sqlite").keys / "keys.sqlite", file)
+    done_to(file, "DELETE FROM keys")
+    done_to(file, "UPDATE erasures SET count = 0")
+
+
+@pytest.mark.parametrize(
+    ("left", "words"),
+    [
+        (lambda file: file.write_bytes(b""), "is empty"),
+        (without_tables, "is empty"),
+        (without_keys, "holds no keys"),
+        (without_erasures, r"is damaged, or holds something else \(no such table: erasures\)"),
+        (lambda file: file.write_bytes(b"of somebody" * 1000), r"is damaged, .* \(file is not a database\)"),
+    ],
+    ids=["nothing", "no tables", "no keys", "no erasures", "noise"],
+)
+def test_a_file_of_keys_that_is_none_is_named_with_what_to_do(
+    files: Settings, backup: Backup, left: Callable[[Path], object], words: str
+):
+    files.keys_dir.mkdir(parents=True)
+    left(files.store("keys"))
+    before = files.store("keys").read_bytes()
+
+    for keys, advice in ((None, "say in --keys where its copy is"), (backup.keys, "call this again")):
+        with pytest.raises(CannotRestore, match=f"{files.store('keys')} {words}. Put it aside, and {advice}"):
+            restore(files, backup.data, keys)
+
+    assert files.store("keys").read_bytes() == before
+    assert list(files.data.glob("*.sqlite")) == []
+
+
+def test_an_office_in_which_everybody_was_erased_can_be_restored(files: Settings, backup: Backup):
+    done_to(backup.keys / "keys.sqlite", "DELETE FROM keys")
+    backup.forged_well("keys")
+
+    assert put(files, backup).keys == 0
+    assert put(files, backup).already
+    assert restore(files, backup.data, None).already
+
+
+def test_a_schema_of_keys_that_is_none_is_told_too(files: Settings, keys_url: str, backup: Backup):
+    there = replace(files, keys_url=keys_url)
+    make(there.place("keys"), "keys")
+    done_to(there.place("keys"), "INSERT INTO keys VALUES (gen_random_uuid(), gen_random_uuid(), '', 0)")
+    done_to(there.place("keys"), "DROP TABLE erasures")
+
+    with pytest.raises(CannotRestore, match=r"schema “keys” .* something else \(relation .* does not exist"):
+        restore(there, backup.data, None)
+
+
 # What ended in the middle.
 
 
