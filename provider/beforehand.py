@@ -13,7 +13,6 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
-from uuid import UUID
 
 from provider.aside import shared, tidy
 from provider.durable import make_private_directory, must_be_known
@@ -29,7 +28,7 @@ DURABLE = ("vault", "keys", "desk")
 FOUNDING = "institution.founded"
 OF_AN_EVENT = {"originator_id", "originator_version", "topic", "state"}
 LOOKED_AT = 200
-"""How many values of the vault are looked at for their keys."""
+"""How many values of the vault are looked at first for their keys; mostly the first of them has its own."""
 
 ASIDE = "restoring"
 """The directory in that of the data in which a restore has its files until all of them are complete."""
@@ -296,20 +295,23 @@ def _foreign(settings: Settings, what: str) -> Unusable:
 
 
 def _look_for_keys(settings: Settings) -> None:
-    with _opened(settings, "vault") as vault:
-        if vault is None or not vault.columns("private_values"):
-            return
-        wanted = {UUID(str(key)) for (key,) in vault.rows(f"SELECT key FROM private_values LIMIT {LOOKED_AT}")}
-    if not wanted:
+    """Refuse keys that open nothing in the vault, unless that is right because everybody was erased.
+
+    :raises Unusable: when they are those of another institution, or not there.
+    """
+    first = _ids(settings, "vault", "private_values", "key", f"LIMIT {LOOKED_AT}")
+    if not first:
         return
-    with _opened(settings, "keys") as keys:
-        if keys is not None and keys.columns("keys"):
-            listed = ", ".join(f"'{key if settings.keys_url else key.hex}'" for key in wanted)
-            if keys.rows(f"SELECT 1 FROM keys WHERE id IN ({listed}) LIMIT 1"):
-                return
-            where = "other keys" if keys.rows("SELECT 1 FROM keys LIMIT 1") else "no keys"
-        else:
-            where = "no keys"
+    listed = ", ".join(f"'{key}'" for key in first)
+    if _ids(settings, "keys", "keys", "id", f"WHERE id IN ({listed}) LIMIT 1"):
+        return
+    # All that were looked at may be of people who were erased. To read the whole vault takes longer.
+    there = _ids(settings, "keys", "keys", "id")
+    if there and not there.isdisjoint(_ids(settings, "vault", "private_values", "DISTINCT key")):
+        return
+    if _are_what_is_left(settings):
+        return
+    where = "other keys" if there else "no keys"
     at, variable = (
         ("the database", "PROVIDER_KEYS_URL") if settings.keys_url else (settings.keys_dir, "PROVIDER_KEYS_DIR")
     )
@@ -317,3 +319,26 @@ def _look_for_keys(settings: Settings) -> None:
         f"The vault holds private values, but {at} holds {where} that open them. "
         f"Say in {variable} where they are, or restore their newest backup."
     )
+
+
+def _are_what_is_left(settings: Settings) -> bool:
+    """Say whether keys that open nothing are those of this vault all the same: somebody was erased among them.
+
+    What keys there are must be of owners that are known here, though not for what is in the vault.
+    """
+    with _opened(settings, "keys") as keys:
+        if keys is None or not keys.columns("erasures"):
+            return False
+        if not any(count for (count,) in keys.rows("SELECT count FROM erasures")):
+            return False
+    owners = _ids(settings, "keys", "keys", "owner")
+    known = _ids(settings, "desk", "staged_imports", "id") | _ids(settings, "vault", "private_values", "DISTINCT owner")
+    return not owners or not owners.isdisjoint(known)
+
+
+def _ids(settings: Settings, name: str, table: str, what: str, which: str = "") -> set[str]:
+    """Return ids in a table of a store as their digits; none where there is no such table."""
+    with _opened(settings, name) as store:
+        if store is None or not store.columns(table):
+            return set()
+        return {str(found).replace("-", "") for (found,) in store.rows(f"SELECT {what} FROM {table} {which}")}

@@ -14,12 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
 
 import psycopg
 import pytest
 
 from provider import __main__
-from provider.beforehand import look
+from provider.beforehand import Unusable, look
 from provider.bootstrap import place_of_views
 from provider.office import Office
 from provider.schema import Schema
@@ -540,6 +541,39 @@ def test_keys_of_another_institution_are_none_of_ours(
     said = run(command, **environ(closed, PROVIDER_KEYS_DIR=tmp_path / "elsewhere"))
 
     is_one_sentence(said, 4, "PROVIDER_KEYS_DIR", "other keys")
+
+
+def erase_the_first(settings: Settings, many: int = 250) -> None:
+    """Let the vault begin with values of people who were erased."""
+    columns = "commitment, owner, key, created_at, sealed"
+    looked_up(settings, "vault", f"CREATE TABLE kept AS SELECT {columns} FROM private_values")
+    looked_up(settings, "vault", "DELETE FROM private_values")
+    rows = ", ".join(f"('{number}', '{number:032x}', '{number:032x}', 0, '')" for number in range(many))
+    looked_up(settings, "vault", f"INSERT INTO private_values ({columns}) VALUES {rows}")
+    looked_up(settings, "vault", f"INSERT INTO private_values SELECT {columns} FROM kept")
+    looked_up(settings, "vault", "DROP TABLE kept")
+
+
+def test_an_office_opens_however_many_were_erased(closed: Settings) -> None:
+    erase_the_first(closed)
+
+    assert look(closed)
+
+    # A file that waits has a key of its own, which opens nothing in the vault.
+    looked_up(closed, "keys", f"UPDATE keys SET id = '{uuid4().hex}', owner = '{(waits := uuid4()).hex}'")
+    with pytest.raises(Unusable, match="other keys"):
+        look(closed)
+    looked_up(closed, "keys", "UPDATE erasures SET count = 250")
+    with pytest.raises(Unusable, match="other keys"):
+        look(closed)
+    looked_up(closed, "desk", f"INSERT INTO staged_imports VALUES ('{waits.hex}', '{waits.hex}', 0, 0, '')")
+    assert look(closed)
+
+    looked_up(closed, "keys", "DELETE FROM keys")
+    assert look(closed)
+    looked_up(closed, "keys", "UPDATE erasures SET count = 0")
+    with pytest.raises(Unusable, match="no keys"):
+        look(closed)
 
 
 @each_command
