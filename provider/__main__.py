@@ -101,6 +101,7 @@ def explained(error: Exception) -> tuple[int, str]:
     from sqlalchemy.exc import SQLAlchemyError
 
     from domain.refusal import Refused
+    from provider.at_rest import NotAtRest
     from provider.backup import BadBackup, CannotBackUp
     from provider.beforehand import Unusable
     from provider.commands.imports import PlanMoved
@@ -130,7 +131,7 @@ def explained(error: Exception) -> tuple[int, str]:
         return UNAVAILABLE, f"{sentence}. What was wrong: {explained(error.__cause__)[1]}"
     if isinstance(error, (Unusable, NewerTables, Broken, NotMade, UnknownEvent, Damaged, NothingInUse, MovedBadly)):
         return UNAVAILABLE, sentence
-    if isinstance(error, (Busy, JournalInUse)):
+    if isinstance(error, (Busy, JournalInUse, NotAtRest)):
         return UNAVAILABLE, sentence
     if isinstance(error, (SQLAlchemyError, PersistenceError, Timeout, sqlite3.Error, PostgresError)):
         # What follows the first line is the statement, or advice for somebody else.

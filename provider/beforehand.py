@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
 from provider.aside import shared, tidy
+from provider.at_rest import to_be_read
 from provider.durable import make_private_directory, must_be_known
 from provider.postgres_server import fault, risks
 from provider.schema import Schema
@@ -51,8 +52,8 @@ class Opened(Protocol):
         """Return what a statement finds that both databases understand."""
 
 
-def look(settings: Settings) -> bool:
-    """Say whether the places that the settings name hold an institution.
+def look(settings: Settings, *, to_write: bool = True) -> bool:
+    """Say whether the places that the settings name hold an institution, which may be only read if not `to_write`.
 
     :raises Unusable: when one of them can't be reached or written, or holds what it should not, or lacks the keys, or
         was only half restored.
@@ -60,7 +61,7 @@ def look(settings: Settings) -> bool:
     :raises UnknownEvent: when the last event was.
     """
     must_not_be_half_restored(settings)
-    if founded := is_founded(settings):
+    if founded := is_founded(settings, to_write=to_write):
         _look_for_keys(settings)
     return founded
 
@@ -96,9 +97,9 @@ def opening(settings: Settings) -> Iterator[None]:
         yield
 
 
-def is_founded(settings: Settings) -> bool:
+def is_founded(settings: Settings, *, to_write: bool = True) -> bool:
     """Say whether there is an institution, as `look` does, but whatever else there is or is not."""
-    reach(settings)
+    reach(settings, to_write=to_write)
     for name in DURABLE:
         with _opened(settings, name) as store:
             if store is not None and store.columns("alembic_version"):
@@ -108,8 +109,8 @@ def is_founded(settings: Settings) -> bool:
         return log is not None and _is_ours(settings, log)
 
 
-def reach(settings: Settings) -> None:
-    """Look whether files and servers are there and can be written.
+def reach(settings: Settings, *, to_write: bool = True) -> None:
+    """Look whether files and servers are there, and can be written if that is wanted.
 
     :raises Unusable: when they can't.
     """
@@ -122,10 +123,11 @@ def reach(settings: Settings) -> None:
     ):
         if url is not None:
             with _server(variable, url) as connection:
-                _must_take_writes(connection, [places[name].name for name in names])
+                if to_write:
+                    _must_take_writes(connection, [places[name].name for name in names])
                 if (said := fault(connection, url)) is not None:
                     raise Unusable(said)
-        else:
+        elif to_write:
             for name in names:
                 if isinstance(place := places[name], Path):
                     _must_be_writable(place)
@@ -207,8 +209,8 @@ def _must_take_writes(connection: psycopg.Connection[Any], schemas: Sequence[str
 
 
 class _File:
-    def __init__(self, path: Path) -> None:
-        self._connection = sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, timeout=10)
+    def __init__(self, address: str) -> None:
+        self._connection = sqlite3.connect(address, uri=True, timeout=10)
         self._connection.execute("PRAGMA query_only=ON")
 
     def columns(self, table: str) -> list[str]:
@@ -258,8 +260,11 @@ def _opened(settings: Settings, name: str) -> Iterator[Opened | None]:
     elif not place.exists():
         yield None
     else:
+        # Whoever only reads does so where nothing can be written; to all others that was said before.
+        writable = os.access(place, os.W_OK) and os.access(place.parent, os.W_OK)
+        at = nullcontext(f"file:{quote(str(place))}?mode=rw") if writable else to_be_read(place)
         try:
-            with closing(_File(place)) as file:
+            with at as address, closing(_File(address)) as file:
                 yield file
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):

@@ -20,6 +20,7 @@ import orjson
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, insert, select
 from sqlalchemy.engine import URL
 
+from provider.at_rest import to_be_read
 from provider.desk import DESK_TABLES
 from provider.durable import make_private, open_engine, upgrade
 from provider.keys import KEYS_TABLES
@@ -279,10 +280,14 @@ class _IntoPostgres:
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """Copy a database file that may be in use, in one state; check the copy, and bring it to the disk."""
+    """Copy a database file that may be in use, in one state; check the copy, and bring it to the disk.
+
+    :raises NotAtRest: when it lies where nothing can be written, and can't be read there.
+    """
     make_private(target)
     with (
-        closing(sqlite3.connect(f"file:{quote(str(source))}?mode=ro", uri=True, timeout=60)) as live,
+        to_be_read(source) as address,
+        closing(sqlite3.connect(address, uri=True, timeout=60)) as live,
         closing(sqlite3.connect(target)) as made,
     ):
         live.backup(made, pages=-1)

@@ -53,7 +53,7 @@ def command(copies: Path, copies_of_keys: Path, days: int, days_of_keys: int) ->
         raise click.UsageError("The copies of the keys need a directory of their own, apart from what they open.")
     known = console.settings()
     _must_be_elsewhere(known, data, keys)
-    console.must_be_founded(known)
+    console.must_be_founded(known, to_write=False)
     from provider.backup import back_up
     from provider.office import utc_now
 

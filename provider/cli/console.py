@@ -48,8 +48,10 @@ def environment(**given: object) -> dict[str, str]:
     return environ
 
 
-def must_be_founded(known: Settings) -> None:
+def must_be_founded(known: Settings, *, to_write: bool = True) -> None:
     """Refuse places that hold no institution, before a mistyped path or address is filled with tables.
+
+    Unless something is `to_write`, nothing need be writable there.
 
     :raises NotFounded: when they hold none.
     :raises Unusable: when they can't be used as they are.
@@ -60,7 +62,7 @@ def must_be_founded(known: Settings) -> None:
     must_not_be_half_restored(known)
     there = known.database_url is not None or known.store("events").exists()
     if there:
-        there = look(known)
+        there = look(known, to_write=to_write)
     if not there:
         where, variable = (
             (known.data, "PROVIDER_DATA") if known.database_url is None else ("the database", "PROVIDER_DATABASE_URL")

@@ -20,8 +20,10 @@ import psycopg
 import pytest
 
 from provider import __main__
+from provider.at_rest import NotAtRest, to_be_read
 from provider.beforehand import Unusable, look
 from provider.bootstrap import place_of_views
+from provider.contents import copy_file
 from provider.office import Office
 from provider.schema import Schema
 from provider.settings import Settings
@@ -240,13 +242,67 @@ def test_a_data_directory_that_is_a_file_is_wrong_usage(run: Run, tmp_path: Path
 
 
 @pytest.mark.sqlite
-@each_command
+@pytest.mark.parametrize("command", [("views", "verify"), ("serve",)])
 def test_a_disk_that_can_only_be_read_is_said_to_be_one(closed: Settings, command: tuple[str, ...]) -> None:
     before = contents(closed)
     said = on_a_read_only_disk(closed.data, command)
 
     is_one_sentence(said, 4, "can't be written", str(closed.data))
     assert contents(closed) == before
+
+
+@pytest.mark.sqlite
+def test_what_lies_on_a_disk_that_can_only_be_read_is_backed_up_all_the_same(closed: Settings, tmp_path: Path) -> None:
+    for store in STORES:
+        assert not Path(f"{file_of(closed, store)}-wal").exists()
+    before = contents(closed)
+
+    said = on_a_read_only_disk(closed.data, ("backup", str(tmp_path / "copies"), "--keys", str(tmp_path / "keys")))
+
+    assert said.status == 0, said
+    data, keys = map(Path, said.out.split())
+    assert contents(replace(closed, data=data, keys_dir=keys)) == before
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Path:
+    """A file beside which SQLite can't make an index of its journal, not even as root."""
+    file = tmp_path / "alone.sqlite"
+    with closing(sqlite3.connect(file)) as made:
+        made.execute("PRAGMA journal_mode=WAL")
+        made.execute("CREATE TABLE numbers AS SELECT 7 AS number")
+    (tmp_path / "alone.sqlite-shm").symlink_to("nowhere/at-all")
+    return file
+
+
+def test_a_file_that_nobody_has_open_is_copied_without_its_journal(alone: Path, tmp_path: Path) -> None:
+    copy_file(alone, tmp_path / "copy.sqlite")
+
+    assert done_to(tmp_path / "copy.sqlite", "SELECT number FROM numbers") == [(7,)]
+
+
+def test_what_is_in_a_journal_is_not_left_out(alone: Path, tmp_path: Path) -> None:
+    Path(f"{alone}-wal").write_bytes(b"what was recorded last")
+
+    with pytest.raises(NotAtRest, match=r"alone\.sqlite can't be read without its journal alone\.sqlite-wal"):
+        copy_file(alone, tmp_path / "copy.sqlite")
+
+
+def test_what_was_written_while_it_was_read_is_not_taken_for_one_state(alone: Path) -> None:
+    with pytest.raises(NotAtRest, match=r"alone\.sqlite was changed while it was read"), to_be_read(alone):
+        Path(f"{alone}-wal").write_bytes(b"what was recorded last")
+
+
+@pytest.mark.postgresql
+def test_a_server_that_can_only_be_read_can_be_backed_up(run: Run, tmp_path: Path, closed: Settings) -> None:
+    assert closed.database_url is not None
+    with psycopg.connect(closed.database_url, autocommit=True) as connection:
+        name = urlsplit(closed.database_url).path[1:]
+        connection.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+
+    said = run(("backup", str(tmp_path / "copies"), "--keys", str(tmp_path / "keys")), **environ(closed))
+
+    assert said.status == 0, said
 
 
 def on_a_read_only_disk(data: Path, command: tuple[str, ...]) -> Said:
