@@ -57,7 +57,9 @@ def command(data: Path, keys: Path | None, check: bool, older_keys: bool) -> int
     if check:
         click.echo("All views agree with the log.")
     elif done.already:
-        console.note("Nothing is to be done. `provider views verify` compares the views with the log.")
+        console.note(
+            "Nothing is to be done. `provider views verify` makes the views if they are missing, and compares them."
+        )
     return 0
 
 

@@ -21,7 +21,7 @@ import pytest
 
 from projections import directory
 from provider.backup import DATA, MANIFEST, BadBackup, Showing
-from provider.beforehand import ASIDE, Unusable, look
+from provider.beforehand import ASIDE, Unusable, look, opening
 from provider.bootstrap import PROJECTIONS, bootstrap, place_of_views
 from provider.commands import institution, people
 from provider.contents import copy, make, reading, tally
@@ -452,6 +452,14 @@ def test_nobody_opens_an_office_where_files_are_just_put(there: Settings, backup
     assert entries(there) == entries(source().settings)
 
 
+def test_a_restore_does_not_begin_while_an_office_is_opened_there(files: Settings, backup: Backup):
+    with opening(files), pytest.raises(CannotRestore, match="begins to use"):
+        put(files, backup)
+
+    assert list(files.data.iterdir()) == []
+    assert put(files, backup).events
+
+
 def test_a_file_that_lies_there_all_the_same_is_not_replaced(files: Settings, backup: Backup):
     with (
         just_before(lambda: files.store("vault").write_bytes(b"of somebody"), "Comparing what was restored") as showing,
@@ -793,7 +801,9 @@ def test_where_all_is_there_already_the_command_says_so_and_writes_nothing(
     status, out, err = provider(*command, **said)
     assert status == 0
     assert re.fullmatch(r"What is there is what this backup holds, as of .*\. Nothing was written\.\n", out)
-    assert err.endswith("Nothing is to be done. `provider views verify` compares the views with the log.\n")
+    assert err.endswith(
+        "Nothing is to be done. `provider views verify` makes the views if they are missing, and compares them.\n"
+    )
 
     assert entries(there) == before
 
