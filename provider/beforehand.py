@@ -316,12 +316,12 @@ def _look_for_keys(settings: Settings) -> None:
         return
     if _are_what_is_left(settings):
         return
-    where = "other keys" if there else "no keys"
+    held = "other keys, none of which opens them" if there else "no keys that open them"
     at, variable = (
         ("the database", "PROVIDER_KEYS_URL") if settings.keys_url else (settings.keys_dir, "PROVIDER_KEYS_DIR")
     )
     raise Unusable(
-        f"The vault holds private values, but {at} holds {where} that open them. "
+        f"The vault holds private values, but {at} holds {held}. "
         f"Say in {variable} where they are, or restore their newest backup."
     )
 
