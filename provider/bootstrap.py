@@ -12,6 +12,7 @@ from projections.history import history
 from projections.registers import registers
 from projections.roster import roster
 from projections.submission import submission
+from provider.log import Progress
 from provider.office import Clock, Office, utc_now
 from provider.schema import Place
 from provider.settings import Settings
@@ -36,6 +37,6 @@ def place_of_views(settings: Settings) -> Place:
     return place_of(settings.place("views"), PROJECTIONS)
 
 
-def bootstrap(settings: Settings, clock: Clock = utc_now) -> Office:
+def bootstrap(settings: Settings, clock: Clock = utc_now, progress: Progress | None = None) -> Office:
     """Open the back office of one institution, as the settings say."""
-    return Office(settings, PROJECTIONS, clock)
+    return Office(settings, PROJECTIONS, clock, progress)

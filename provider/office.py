@@ -52,7 +52,14 @@ def utc_now() -> datetime:
 class Office:
     """Everything that runs for one institution. Make it after a fork, never before."""
 
-    def __init__(self, settings: Settings, projections: Sequence[Projection], clock: Clock = utc_now) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        projections: Sequence[Projection],
+        clock: Clock = utc_now,
+        progress: Progress | None = None,
+    ) -> None:
+        """Open all stores; `progress` is told how far the views are where they have to be made first."""
         self.settings = settings
         self.clock = clock
         with opening(settings):
@@ -69,7 +76,7 @@ class Office:
             AdvisoryLocks(settings.database_url) if settings.database_url else Locks(settings.data / "locks")
         )
         self.views = Views(settings.place("views"), self.log, projections)
-        self.views.open()
+        self.views.open(progress)
         self.views.catch_up()
 
     def _seconds(self) -> float:

@@ -403,7 +403,8 @@ class Views:
                     return position, indexes
             self._drop_beside(connection, projections)
             for projection in projections:
-                self._create(connection, projection, BESIDE)
+                tables = [_definition(table, BESIDE, connection.dialect)[0] for table in projection.tables]
+                self._database.define(connection, tables)
             connection.execute(places.insert(), [{"name": name, "position": 0, "indexes": 0} for name in names])
         return 0, 0
 
@@ -463,11 +464,6 @@ class Views:
                 differences += _compare(connection, table)
             self._drop_beside(connection, self.projections)
         return differences
-
-    def _create(self, connection: Writing, projection: Projection, suffix: str) -> None:
-        self._database.define(
-            connection, [_definition(table, suffix, connection.dialect)[0] for table in projection.tables]
-        )
 
     def _index(self, projections: Sequence[Projection], made: int) -> None:
         """Make the indexes of tables beside the live ones but for the first few: to fill those without is much quicker.

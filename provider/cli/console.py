@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 from uuid import UUID, uuid4
 
@@ -83,15 +83,10 @@ def opened(*, founded: bool = True) -> Iterator[Office]:
         from provider.beforehand import look
 
         look(known)
-    from provider.bootstrap import bootstrap
-
-    office = bootstrap(known)
-    try:
+    with bootstrapped(known) as office:
         if founded:
             _ = office.institution
         yield office
-    finally:
-        office.close()
 
 
 def act(office: Office, person: UUID | None) -> Act:
@@ -197,6 +192,27 @@ def progress(title: str) -> Iterator[Progress]:
     ) as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, of: bar.update(task, completed=done, total=of)
+
+
+@contextmanager
+def bootstrapped(known: Settings) -> Iterator[Office]:
+    """Open the back office that the settings name, and show how far the views are if they have to be made first."""
+    from provider.bootstrap import bootstrap
+
+    with ExitStack() as stack:
+        told: list[Progress] = []
+
+        def tell(done: int, of: int) -> None:
+            # Mostly there is nothing to show, and then no bar.
+            if not told:
+                told.append(stack.enter_context(progress("Making the views")))
+            told[0](done, of)
+
+        office = bootstrap(known, progress=tell)
+    try:
+        yield office
+    finally:
+        office.close()
 
 
 def _tenths(title: str) -> Callable[[int, int], None]:

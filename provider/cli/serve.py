@@ -48,14 +48,12 @@ def command(host: str | None, port: int | None, workers: int | None, threads: in
 def _open_once(**given: object) -> None:
     """Bring tables and views up to date before there are workers, so that what is wrong is said once and clearly."""
     from provider.beforehand import look, risky
-    from provider.bootstrap import bootstrap
 
     settings = console.settings(**given)
     look(settings)
     for risk in risky(settings):
         console.note(f"Beware: {risk}")
-    office = bootstrap(settings)
-    try:
+    with console.bootstrapped(settings) as office:
         if not office.founded:
             called = sys.argv[0] if Path(sys.argv[0]).name == "provider" else "provider"
             where = office.settings.data if office.settings.database_url is None else "the database"
@@ -65,8 +63,6 @@ def _open_once(**given: object) -> None:
                 f'  {called} init --name "Agile Academy" --zone Europe/Zurich \\\n'
                 "    --given Ada --family Example --email ada@academy.example\n"
             )
-    finally:
-        office.close()
 
 
 def must_be_free(host: str, port: int) -> None:

@@ -8,19 +8,30 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 
 from provider import __main__
+from provider.log import EventLog
 from provider.schema import Place, Schema
 from tests.postgres import Server
 
 Places = Callable[[str], Place]
-Call = Callable[..., tuple[int, str, str]]
-"""Runs a command: `provider("course", "list", PROVIDER_DATA=…)` returns its exit status, and what it said on either."""
+
+
+class Said(NamedTuple):
+    """What a command left behind: its exit status, and what it said on either stream."""
+
+    status: int
+    out: str
+    err: str
+
+
+Call = Callable[..., Said]
+"""Runs a command: `provider("course", "list", PROVIDER_DATA=…)`."""
 
 
 @pytest.fixture
@@ -31,6 +42,14 @@ def place(database: str | None, tmp_path: Path, request: pytest.FixtureRequest) 
     server: Server = request.getfixturevalue("postgres_server")
     server.make(name=urlsplit(database).path[1:])
     return partial(Schema, database)
+
+
+@pytest.fixture
+def log(place: Places) -> Iterator[EventLog]:
+    """An event log in which nothing is."""
+    log = EventLog(place("events"))
+    yield log
+    log.close()
 
 
 @pytest.fixture
@@ -51,23 +70,23 @@ def keys_url(postgres_server: Server) -> Iterator[str]:
 
 @pytest.fixture
 def provider(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """Run `provider` with these variables and nothing else."""
+    """Run `provider` with these variables, and those that the test has set."""
+    for name in [name for name in os.environ if name.startswith("PROVIDER_")]:
+        monkeypatch.delenv(name)
 
-    def call(*arguments: str, **variables: str | Path | None) -> tuple[int, str, str]:
-        for name in [name for name in os.environ if name.startswith("PROVIDER_")]:
-            monkeypatch.delenv(name)
-        for name, value in variables.items():
-            if value is not None:
-                monkeypatch.setenv(name, str(value))
+    def call(*arguments: str, **variables: str | Path | None) -> Said:
         capsys.readouterr()
         mask = os.umask(0o022)
         try:
-            with pytest.raises(SystemExit) as left:
+            with monkeypatch.context() as here, pytest.raises(SystemExit) as left:
+                for name, value in variables.items():
+                    if value is not None:
+                        here.setenv(name, str(value))
                 __main__.main(arguments)
         finally:
             os.umask(mask)
         assert isinstance(left.value.code, int)
-        return left.value.code, *capsys.readouterr()
+        return Said(left.value.code, *capsys.readouterr())
 
     return call
 

@@ -12,14 +12,13 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import psycopg
 import pytest
 
-from provider import __main__
 from provider.at_rest import NotAtRest, to_be_read
 from provider.beforehand import Unusable, look
 from provider.bootstrap import place_of_views
@@ -28,7 +27,7 @@ from provider.office import Office
 from provider.schema import Schema
 from provider.settings import Settings
 from tests.postgres import Server, looked_up
-from tests.provider.conftest import done_to
+from tests.provider.conftest import Call, Said, done_to
 from tests.provider.pooler import pooled
 from tests.stores import file_of
 
@@ -39,14 +38,6 @@ STORES = ("events", "vault", "keys", "desk")
 each_command = pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 
 
-class Said(NamedTuple):
-    """What a command left behind."""
-
-    status: int
-    out: str
-    err: str
-
-
 Run = Callable[..., Said]
 
 
@@ -55,10 +46,8 @@ class Served(Exception):
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(provider: Call, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run a command with these settings: `run(("course", "list"), PROVIDER_DATA=…)`."""
-    for name in [name for name in os.environ if name.startswith("PROVIDER_")]:
-        monkeypatch.delenv(name)
 
     def served(*_: Any) -> None:
         raise Served
@@ -66,21 +55,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     monkeypatch.setattr(os, "execve", served)
 
     def call(command: tuple[str, ...], **environ: str | Path | None) -> Said:
-        for name, value in environ.items():
-            if value is not None:
-                monkeypatch.setenv(name, str(value))
-        if command == ("serve",):
-            command = ("serve", "--port", str(free_port()))
-        mask = os.umask(0o022)
-        capsys.readouterr()
-        try:
-            with pytest.raises(SystemExit) as left:
-                __main__.main(command)
-        finally:
-            os.umask(mask)
-        status = left.value.code
-        assert isinstance(status, int)
-        return Said(status, *capsys.readouterr())
+        return provider(*command, *(("--port", str(free_port())) if command == ("serve",) else ()), **environ)
 
     return call
 

@@ -13,9 +13,10 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import click
@@ -32,6 +33,7 @@ from provider.settings import Settings
 from provider.token import looks_like_a_token
 from tests.academy import Academy
 from tests.conftest import Clock
+from tests.provider.conftest import Call, Said
 from tests.stores import file_of
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -44,14 +46,6 @@ Order #,Order Date,First Name,Last Name,Email,Quantity,Ticket Type,Attendee #,Cu
 FOUNDING = ("--name", "Agile Academy Zürich", "--zone", "Europe/Zurich", "--given", "Ada", "--family", "Admin")
 
 
-class Said(NamedTuple):
-    """What a command left behind."""
-
-    status: int
-    out: str
-    err: str
-
-
 Run = Callable[..., Said]
 
 
@@ -59,25 +53,9 @@ pytestmark = pytest.mark.sqlite
 
 
 @pytest.fixture
-def run(settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(settings: Settings, provider: Call) -> Run:
     """Run `provider` on the test's data directory: `run("token", "list")`."""
-    for name in [name for name in os.environ if name.startswith("PROVIDER_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("PROVIDER_DATA", str(settings.data))
-
-    def call(*arguments: str) -> Said:
-        mask = os.umask(0o022)
-        capsys.readouterr()
-        try:
-            with pytest.raises(SystemExit) as left:
-                __main__.main(arguments)
-        finally:
-            os.umask(mask)
-        status = left.value.code
-        assert isinstance(status, int)
-        return Said(status, *capsys.readouterr())
-
-    return call
+    return partial(provider, PROVIDER_DATA=settings.data)
 
 
 @pytest.fixture
@@ -344,6 +322,18 @@ def test_views_are_prepared_once_and_those_of_another_version_dropped_by_the_swe
     assert not theirs.exists()
     assert "another version" not in with_institution("sweep").out
     assert with_institution("views", "verify").status == 0
+
+
+def test_whoever_opens_an_office_whose_views_are_missing_sees_how_far_they_are(
+    with_institution: Run, office: Office
+) -> None:
+    office.close()
+    file_of(office.settings, "views").unlink()
+
+    said = with_institution("course", "list")
+
+    assert (said.status, said.err.split(":")[0]) == (0, "Making the views")
+    assert with_institution("course", "list").err == ""
 
 
 def test_an_unknown_view_is_wrong_usage(with_institution: Run) -> None:

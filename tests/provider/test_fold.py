@@ -37,13 +37,6 @@ def ended(rows: Rows, event: Thing.Ended) -> None:
 
 
 @pytest.fixture
-def log(place: Places) -> Iterator[EventLog]:
-    log = EventLog(place("events"))
-    yield log
-    log.close()
-
-
-@pytest.fixture
 def views(log: EventLog, place: Places) -> Iterator[Views]:
     views = Views(place("views"), log, [keeping])
     views.open()

@@ -45,13 +45,6 @@ def is_there(place: Place, others: Views) -> bool:
 
 
 @pytest.fixture
-def log(place: Places) -> Iterator[EventLog]:
-    log = EventLog(place("events"))
-    yield log
-    log.close()
-
-
-@pytest.fixture
 def old(log: EventLog, place: Places) -> Iterator[Views]:
     views = Views(place("views"), log, [projection(1)])
     views.open()

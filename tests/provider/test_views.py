@@ -28,13 +28,6 @@ from tests.provider.things import Thing, counting, listing, things
 
 
 @pytest.fixture
-def log(place: Places) -> Iterator[EventLog]:
-    log = EventLog(place("events"))
-    yield log
-    log.close()
-
-
-@pytest.fixture
 def views(log: EventLog, place: Places) -> Iterator[Views]:
     views = Views(place("views"), log, [counting])
     views.open()
