@@ -44,12 +44,11 @@ class Reading:
     """A connection to the views on which all queries see one state, from `begin()` to `end()`.
 
     `driver` is the driver's own, for what is prepared; `execute` takes a statement that is composed. SQLAlchemy is told
-    to leave transactions alone: to keep account of one costs it as much as a query. `opening` begins one.
+    to leave transactions alone: to keep account of one costs it as much as a query.
     """
 
-    def __init__(self, connection: Connection, opening: str = "BEGIN") -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._opening = opening
         self.begun = False
         """Whether all queries see one state now."""
         self.dialect = connection.dialect
@@ -61,13 +60,13 @@ class Reading:
         """Whether nothing can be read here any more; a server may have closed it."""
         return self._connection.closed or getattr(self.driver, "closed", False)
 
-    def begin(self) -> None:
-        """Begin anew: what is read from now on stands in the newest state."""
+    def begin(self, opening: str = "BEGIN") -> None:
+        """Begin anew, by the statement `opening`: what is read from now on stands in the newest state."""
         if self.begun:
             self.end()
         self.begun = True
         try:
-            self.driver.execute(self._opening)
+            self.driver.execute(opening)
         except BaseException:
             # It may have begun all the same, and failed then.
             self.end()

@@ -14,7 +14,7 @@ from multiprocessing import get_context, parent_process
 from os import cpu_count
 from secrets import token_hex
 from time import sleep
-from typing import Any, TypeVar
+from typing import Any
 from zlib import crc32
 
 from sqlalchemy import (
@@ -87,9 +87,6 @@ class Writing(Reading):
         self.driver.commit()
 
 
-Lent = TypeVar("Lent", bound=Reading)
-
-
 def place_of(place: Place, projections: Sequence[Projection]) -> Place:
     """Return where views of these very versions are: beside those of other versions, of which others have others.
 
@@ -121,7 +118,7 @@ class Views:
         self._making = self._database.alone("making")
         # Who makes some of them for another process lives on for a moment when that one is killed.
         self._apart = self._database.alone("apart")
-        self._lent: list[Reading] = []
+        self._lent: list[Writing] = []
         self._local = threading.local()
 
     @cached_property
@@ -137,35 +134,39 @@ class Views:
     def lend(self) -> Reading:
         """Give this thread's own connection, begun so that it sees one state of all views: the newest.
 
-        Whoever borrows it ends it with `end()`, and borrows it again for the next time.
+        Whoever borrows it ends it with `end()`, and borrows it again for the next time; to catch up ends it too.
         """
-        return self._lend(Reading, self._database.to_read)
+        return self._lend(self._database.to_read)
 
-    def _lend(self, kind: type[Lent], opening: str) -> Lent:
-        mine: dict[str, Lent] = self._local.__dict__
-        if (held := mine.get(opening)) is not None:
+    def _lend(self, opening: str) -> Writing:
+        # One for reading and writing: what it wrote is in its memory then, and a server has half as many to keep.
+        if (mine := self._mine) is not None:
             try:
-                if not held.closed:
-                    held.begin()
-                    return held
+                if not mine.closed:
+                    mine.begin(opening)
+                    return mine
             except Exception:
-                if not held.closed:
+                if not mine.closed:
                     raise
             # The server was restarted.
-            del mine[opening]
-            self._lent.remove(held)
-            held.close()
-        lent = mine[opening] = kind(self.engine.connect(), opening)
+            self._lent.remove(mine)
+            mine.close()
+        lent = self._local.connection = Writing(self.engine.connect())
         self._lent.append(lent)
-        lent.begin()
+        lent.begin(opening)
         return lent
+
+    @property
+    def _mine(self) -> Writing | None:
+        """This thread's own connection, if it has had one."""
+        return getattr(self._local, "connection", None)
 
     @contextmanager
     def reading(self) -> Iterator[Reading]:
         """Give a connection that sees one state of all views from its first query to the end."""
-        reading = Reading(self.engine.connect(), self._database.to_read)
+        reading = Reading(self.engine.connect())
         try:
-            reading.begin()
+            reading.begin(self._database.to_read)
             yield reading
         finally:
             reading.close()
@@ -179,7 +180,7 @@ class Views:
 
     @contextmanager
     def _writing(self, opening: str | None = None) -> Iterator[Writing]:
-        connection = self._lend(Writing, opening or self._database.to_write)
+        connection = self._lend(opening or self._database.to_write)
         try:
             yield connection
         except BaseException:
@@ -219,8 +220,7 @@ class Views:
         """
         if to is not None and self._is_there(to):
             return self._seen
-        mine: Reading | None = self._local.__dict__.get(self._database.to_read)
-        if mine is not None and mine.begun:
+        if (mine := self._mine) is not None and mine.begun:
             # A swap waits for it, and whoever writes then waits for the swap; nor would it see what is written now.
             mine.end()
         # Who starts an office may wait for long; a request may not.

@@ -20,7 +20,7 @@ from provider.locks import PATIENCE, AdvisoryLock, Shared, Turn, unshared
 from provider.schema import Place, Schema, is_set_of_views, lock_number
 
 SERVING, FILLING = 3_000, 24_000
-"""Kilobytes of pages that a connection keeps in memory; each thread of a server has two."""
+"""Kilobytes of pages that a connection keeps in memory; each thread of a server has one."""
 
 JOURNAL = 64 * 1024 * 1024
 """Bytes that a journal is cut down to when it begins anew; a rebuild or a VACUUM makes a much longer one."""
