@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import blake2s
 from pathlib import Path
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 10.0
 """Seconds in a queue after which nobody begins to wait for the database itself; the waits of all would add up."""
+
+_LOCK, _UNLOCK = "SELECT pg_advisory_lock(%s)", "SELECT pg_advisory_unlock(%s)"
 
 
 def _must_be_soon(began: float, patience: float = PATIENCE) -> None:
@@ -71,71 +73,82 @@ class Held:
 
 
 class AdvisoryLocks:
-    """Locks by name for all hosts of one PostgreSQL database; the server lets go of them when a connection ends."""
+    """Locks by name for all hosts of one PostgreSQL database; the server lets go of them when a connection ends.
 
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._local = threading.local()
-        self._made: list[AdvisoryLock] = []
+    `lend` gives a thread its own connection, which commits by itself and does not wait for long.
+    """
+
+    def __init__(self, lend: Callable[[], psycopg.Connection[Any]]) -> None:
+        self._lend = lend
 
     def hold(self, name: str) -> AdvisoryLock:
         """Wait for the lock and hold it, in a `with`. A thread never holds two at once."""
-        lock: AdvisoryLock | None = getattr(self._local, "lock", None)
-        if lock is None:
-            lock = self._local.lock = AdvisoryLock(self._url, patience=PATIENCE)
-            self._made.append(lock)
-        lock.number = lock_number(name)
-        return lock
+        return AdvisoryLock(self._lend, lock_number(name))
 
     def close(self) -> None:
-        """Let go of the connections of all threads."""
-        for lock in self._made:
-            lock.close()
+        """There is nothing to let go of."""
 
 
 class AdvisoryLock:
-    """A lock by its number, held in a `with` on a connection of its own; who waits longer than `patience` gives up."""
+    """A lock by its number, held in a `with` on a connection that is lent for it."""
 
-    def __init__(self, url: str, number: int = 0, *, patience: float = 0.0) -> None:
-        self._url = url
+    def __init__(self, lend: Callable[[], psycopg.Connection[Any]], number: int) -> None:
+        self._lend = lend
         self.number = number
-        self._patience = patience
-        self._connection: psycopg.Connection[Any] | None = None
-        # To the server, all threads of one connection are the same holder.
-        self._threads = threading.Lock()
+        self._holds: psycopg.Connection[Any] | None = None
 
     def __enter__(self) -> None:
-        self._threads.acquire()
-        try:
-            self._take()
-        except BaseException:
-            self._threads.release()
-            raise
-
-    def _take(self) -> None:
         import psycopg
 
-        if self._connection is not None:
-            try:
-                self._connection.execute("SELECT pg_advisory_lock(%s)", (self.number,))
-            except psycopg.OperationalError:
-                if not self._connection.closed:
-                    raise
-            else:
-                return
-        # The first time, or the server was restarted.
-        self._connection = psycopg.connect(self._url, autocommit=True)
-        self._connection.execute("SELECT set_config('lock_timeout', %s, false)", (f"{self._patience:g}s",))
-        self._connection.execute("SELECT pg_advisory_lock(%s)", (self.number,))
+        connection = self._lend()
+        try:
+            connection.execute(_LOCK, (self.number,))
+        except psycopg.OperationalError:
+            if not connection.closed:
+                raise
+            # The server was restarted.
+            connection = self._lend()
+            connection.execute(_LOCK, (self.number,))
+        self._holds = connection
 
     def __exit__(self, *_: object) -> None:
         import psycopg
 
+        if self._holds is not None:
+            # A connection that was lost has let go of it.
+            with suppress(psycopg.OperationalError):
+                self._holds.execute(_UNLOCK, (self.number,))
+            self._holds = None
+
+
+class OwnAdvisoryLock:
+    """A lock by its number, on a connection of its own, for work that takes long; who wants it waits for as long."""
+
+    def __init__(self, url: str, number: int) -> None:
+        self._url = url
+        self._connection: psycopg.Connection[Any] | None = None
+        self._lock = AdvisoryLock(self._lend, number)
+        # To the server, all threads of one connection are the same holder.
+        self._threads = threading.Lock()
+
+    def _lend(self) -> psycopg.Connection[Any]:
+        import psycopg
+
+        if self._connection is None or self._connection.closed:
+            self._connection = psycopg.connect(self._url, autocommit=True)
+        return self._connection
+
+    def __enter__(self) -> None:
+        self._threads.acquire()
         try:
-            if self._connection is not None:
-                # A connection that was lost has let go of it.
-                with suppress(psycopg.OperationalError):
-                    self._connection.execute("SELECT pg_advisory_unlock(%s)", (self.number,))
+            self._lock.__enter__()
+        except BaseException:
+            self._threads.release()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self._lock.__exit__()
         finally:
             self._threads.release()
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
 from projections.projection import Projection
@@ -18,6 +19,9 @@ from provider.log import EventLog, Progress
 from provider.settings import Settings
 from provider.vault import Vault
 from provider.views import Views
+
+if TYPE_CHECKING:
+    from provider.postgres import PostgresRecorder
 
 Clock = Callable[[], datetime]
 
@@ -73,7 +77,9 @@ class Office:
         self.vault = Vault(self._engines["vault"], self.keys, clock=self._seconds)
         self.desk = Desk(self._engines["desk"], self.keys, clock=self._seconds)
         self.locks: Locks | AdvisoryLocks = (
-            AdvisoryLocks(settings.database_url) if settings.database_url else Locks(settings.data / "locks")
+            AdvisoryLocks(cast("PostgresRecorder", self.log.recorder).lend)
+            if settings.database_url
+            else Locks(settings.data / "locks")
         )
         self.views = Views(settings.place("views"), self.log, projections)
         self.views.open(progress)

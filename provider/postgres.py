@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from eventsourcing.persistence import (
@@ -14,22 +16,20 @@ from eventsourcing.persistence import (
     OperationalError,
     StoredEvent,
 )
-from eventsourcing.postgres import ConnectionPool, PostgresApplicationRecorder, PostgresDatastore, PostgresFactory
+from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore, PostgresFactory
 from eventsourcing.utils import Environment, retry
 from psycopg import Connection
 from psycopg.rows import DictRow, dict_row, tuple_row
 from psycopg.sql import SQL, Identifier
 
 from provider.durable import make_schema
+from provider.locks import PATIENCE
 from provider.receipt import IdempotencyKey, Receipt
 from provider.recorder import Entry
 from provider.schema import Schema, lock_number
 
 WAIT = 10
-"""Seconds for a connection, or for a lock."""
-
-MOST = 66
-"""Connections that a process may have to the log: one for each thread that it may be given, and some over."""
+"""Seconds for those who record to commit."""
 
 PAUSE = 0.001
 """Seconds between two looks whether those who record have committed, which they are about to."""
@@ -50,6 +50,7 @@ class PostgresRecorder(PostgresApplicationRecorder):
 
     def __init__(self, datastore: PostgresDatastore, *, events_table_name: str = "stored_events") -> None:
         super().__init__(datastore, events_table_name=events_table_name)
+        self.lend = cast(Datastore, datastore).connections.lend
         names = {
             "schema": Identifier(datastore.schema),
             "table": Identifier(events_table_name),
@@ -222,21 +223,52 @@ class PostgresRecorder(PostgresApplicationRecorder):
             return rows
 
 
+class Connections:
+    """A connection for each thread, in place of the library's pool: to lend one for each statement takes longer.
+
+    What is done on them commits by itself, and nobody waits for a lock for longer than anybody is patient for.
+    """
+
+    def __init__(self, url: str, *, patience: float = PATIENCE) -> None:
+        self._url = url
+        self._patience = patience
+        self._local = threading.local()
+        self._lent: list[Connection[DictRow]] = []
+
+    def lend(self) -> Connection[DictRow]:
+        """Give this thread's own connection, or another where the server has closed it."""
+        mine: Connection[DictRow] | None = getattr(self._local, "connection", None)
+        if mine is not None:
+            if not mine.closed:
+                return mine
+            self._local.connection = None
+            self._lent.remove(mine)
+        lent = self._local.connection = Connection[DictRow].connect(self._url, autocommit=True, row_factory=dict_row)
+        self._lent.append(lent)
+        lent.execute("SELECT set_config('lock_timeout', %s, false)", (f"{self._patience:g}s",))
+        return lent
+
+    def open(self, wait: bool = False, timeout: float = 0) -> None:
+        """Do nothing: each is opened when it is needed."""
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection[DictRow]]:
+        """Lend one in a `with`, as the library does."""
+        yield self.lend()
+
+    def close(self) -> None:
+        """Close those of all threads."""
+        while self._lent:
+            self._lent.pop().close()
+
+
 class Datastore(PostgresDatastore):
     """The library's datastore, on whatever a connection string may say."""
 
     def __init__(self, place: Schema) -> None:
         super().__init__(dbname="", host="", port="", user="", password="", schema=place.name)
-        self.pool = ConnectionPool(
-            place.url,
-            connection_class=Connection[DictRow],
-            kwargs={"row_factory": dict_row},
-            min_size=1,
-            max_size=MOST,
-            open=False,
-            configure=self.after_connect_func(),
-            timeout=WAIT,
-        )
+        self.connections = Connections(place.url)
+        self.pool = cast(Any, self.connections)
 
     def register_type_adapters(self) -> None:
         """Look nothing up: the library's composite types are those of its own way to record, which is not ours."""

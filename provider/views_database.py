@@ -16,7 +16,7 @@ from sqlalchemy.pool import QueuePool
 
 from projections.projection import Reading
 from provider.durable import look_into, make_private, patiently
-from provider.locks import PATIENCE, AdvisoryLock, Shared, Turn, unshared
+from provider.locks import PATIENCE, OwnAdvisoryLock, Shared, Turn, unshared
 from provider.schema import Place, Schema, is_set_of_views, lock_number
 
 SERVING, FILLING = 3_000, 24_000
@@ -265,8 +265,8 @@ class PostgresViews:
     def turn(self) -> Queue:
         return Queue()
 
-    def alone(self, name: str) -> AdvisoryLock:
-        return AdvisoryLock(self.place.url, lock_number(f"{name} of {self.place.name}"))
+    def alone(self, name: str) -> OwnAdvisoryLock:
+        return OwnAdvisoryLock(self.place.url, lock_number(f"{name} of {self.place.name}"))
 
     @property
     def _use(self) -> int:

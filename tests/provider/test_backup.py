@@ -100,7 +100,7 @@ def test_what_was_recorded_together_is_in_it_together_or_not_at_all(office: Offi
     end = office.log.position()
     event = StoredEvent(originator_id=uuid4(), originator_version=1, topic="t", state=b"{}")
     columns = [[getattr(event, name)] for name in ("originator_id", "originator_version", "topic", "state")]
-    with psycopg.connect(recorder.datastore.pool.conninfo) as slow:
+    with psycopg.connect(office.log.place.url) as slow:
         # It draws two positions, and between them another draws one, and commits.
         slow.execute(recorder._insert, columns)
         assert recorder.insert_events([replace(event, originator_id=uuid4())]) == [end + 2]

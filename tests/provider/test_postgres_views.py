@@ -17,7 +17,7 @@ from projections.projection import Projection, Reading, holds
 from provider.locks import AdvisoryLock
 from provider.log import EventLog
 from provider.outage import outage
-from provider.postgres import IN_FLIGHT
+from provider.postgres import IN_FLIGHT, Connections
 from provider.schema import Schema
 from provider.views import Broken, Views
 from tests.provider.things import Thing, counting, things
@@ -417,15 +417,27 @@ def test_views_beyond_the_end_of_the_log_are_an_alarm(log: EventLog, views: View
 
 
 def test_who_waits_for_a_lock_for_long_gives_up_and_has_it_afterwards(url: str):
-    held, other = AdvisoryLock(url, 7), AdvisoryLock(url, 7, patience=0.1)
+    patient, hasty = Connections(url), Connections(url, patience=0.1)
+    held, other = AdvisoryLock(patient.lend, 7), AdvisoryLock(hasty.lend, 7)
     for _ in range(2):
         with held, pytest.raises(psycopg.errors.LockNotAvailable) as told, other:
             pass
         assert "locked" in str(outage(told.value))
         with other:
             pass
-    held.close()
-    other.close()
+    patient.close()
+    hasty.close()
+
+
+def test_a_lock_is_taken_on_a_new_connection_where_the_old_one_was_cut(url: str):
+    connections = Connections(url)
+    lock = AdvisoryLock(connections.lend, 7)
+    for _ in range(2):
+        with lock:
+            cut_all_others(url)
+        connections.lend().execute("SELECT 1")
+        cut_all_others(url)
+    connections.close()
 
 
 def test_tables_beside_the_live_ones_are_written_while_somebody_writes_to_those(views: Views, other: Views):
