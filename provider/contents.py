@@ -162,7 +162,7 @@ def make(place: Place, store: str) -> None:
     if store == "events":
         EventLog(place).close()
     else:
-        upgrade(open_engine(place), store)
+        upgrade({store: open_engine(place)})
 
 
 def is_empty(connection: Connection, store: str) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, TypeVar
@@ -133,39 +133,61 @@ def wipe_journal(engine: Engine) -> None:
         raise JournalInUse(f"The journal of {file_of(engine).name} could not be emptied; try again.")
 
 
-def upgrade(engine: Engine, name: str) -> None:
-    """Bring the tables of `vault`, `keys` or `desk` to the newest form; quick if they have it.
+def upgrade(engines: Mapping[str, Engine]) -> None:
+    """Bring the tables of `vault`, `keys` and `desk`, or of some of them, to the newest form; quick if they have it.
 
     Any number of processes may start at once. No connection stays open, so a fork may follow.
     """
-    try:
-        if engine.dialect.name != "sqlite":
-            _upgrade_schema(engine, name)
-            return
-        if _is_current(engine, name):
-            return
-        path = file_of(engine)
-        # Switching to WAL ignores the busy timeout, so the lock must cover that too.
-        with FileLock(f"{path}.lock", timeout=60, mode=0o600):
-            raw = engine.raw_connection()
-            raw.cursor().execute("PRAGMA journal_mode=WAL")
-            raw.close()
-            _migrate(engine, name)
-    finally:
-        engine.dispose()
+    with Looking() as looking:
+        for name, engine in engines.items():
+            try:
+                if engine.dialect.name == "sqlite":
+                    _upgrade_file(engine, name)
+                else:
+                    _upgrade_schema(engine, name, looking)
+            finally:
+                engine.dispose()
 
 
-def _upgrade_schema(engine: Engine, name: str) -> None:
+def _upgrade_file(engine: Engine, name: str) -> None:
+    if _is_current(engine, name):
+        return
+    # Switching to WAL ignores the busy timeout, so the lock must cover that too.
+    with FileLock(f"{file_of(engine)}.lock", timeout=60, mode=0o600):
+        raw = engine.raw_connection()
+        raw.cursor().execute("PRAGMA journal_mode=WAL")
+        raw.close()
+        _migrate(engine, name)
+
+
+class Looking(ExitStack):
+    """Connections on which is only looked, one to each database, until the end of a `with`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._at: dict[str, Any] = {}
+
+    def at(self, engine: Engine) -> Any:
+        """Return the driver's own connection: the first one of an engine asks the server for more than is asked here,
+        and most find nothing to do."""
+        import psycopg
+
+        url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        if url not in self._at:
+            self._at[url] = self.enter_context(psycopg.connect(url, autocommit=True))
+        return self._at[url]
+
+
+def _upgrade_schema(engine: Engine, name: str, looking: Looking) -> None:
     import psycopg
 
-    # By the driver itself: the first connection of an engine asks the server for more than this, and most find nothing
-    # to do. Where the schema is missing, so is the table.
     schema = psycopg.sql.Identifier(engine.get_execution_options()["schema"], "alembic_version")
-    with psycopg.connect(engine.url.set(drivername="postgresql").render_as_string(hide_password=False)) as connection:
-        found = connection.execute("SELECT to_regclass(%s)", (schema.as_string(),)).fetchone()
-        row = None
-        if found != (None,):
-            row = connection.execute(psycopg.sql.SQL("SELECT version_num FROM {}").format(schema)).fetchone()
+    connection = looking.at(engine)
+    # Where the schema is missing, so is the table.
+    found = connection.execute("SELECT to_regclass(%s)", (schema.as_string(),)).fetchone()
+    row = None
+    if found != (None,):
+        row = connection.execute(psycopg.sql.SQL("SELECT version_num FROM {}").format(schema)).fetchone()
     version = row[0] if row else None
     if version == newest(name):
         return

@@ -70,8 +70,7 @@ class Office:
             self._engines = {
                 name: open_engine(settings.place(name), threads=settings.threads) for name in ("vault", "keys", "desk")
             }
-            for name, engine in self._engines.items():
-                upgrade(engine, name)
+            upgrade(self._engines)
             self.log = EventLog(settings.place("events"))
         self.keys = Keys(self._engines["keys"], clock=self._seconds)
         self.vault = Vault(self._engines["vault"], self.keys, clock=self._seconds)

@@ -38,7 +38,7 @@ class Room:
 def room(place: Places) -> Iterator[Room]:
     engines = {name: open_engine(place(name)) for name in ("keys", "desk")}
     for name, engine in engines.items():
-        upgrade(engine, name)
+        upgrade({name: engine})
     keys = Keys(engines["keys"])
     room = Room(place("desk"), Desk(engines["desk"], keys, clock=lambda: room.now), keys, 1_800_000_000)
     yield room

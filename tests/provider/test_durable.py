@@ -37,7 +37,7 @@ TABLES = {"vault": VAULT_TABLES, "keys": KEYS_TABLES, "desk": DESK_TABLES}
 
 def upgraded(place: Place, name: str) -> str:
     """Upgrade as a starting process does."""
-    upgrade(open_engine(place), name)
+    upgrade({name: open_engine(place)})
     return "done"
 
 
@@ -45,8 +45,8 @@ def upgraded(place: Place, name: str) -> str:
 def test_the_migrations_make_exactly_the_tables_that_the_code_uses(place: Places, name):
     engine = open_engine(place("x"))
 
-    upgrade(engine, name)
-    upgrade(engine, name)
+    upgrade({name: engine})
+    upgrade({name: engine})
 
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), TABLES[name]) == []
@@ -88,7 +88,7 @@ def test_a_start_with_nothing_to_do_does_not_pay_for_alembic(place: Places):
     program = (
         "import sys; from pathlib import Path; from provider.schema import Schema\n"
         "from provider.durable import open_engine, upgrade\n"
-        "upgrade(open_engine({'Path': Path, 'Schema': Schema}[sys.argv[1]](*sys.argv[2:])), 'keys')\n"
+        "upgrade({'keys': open_engine({'Path': Path, 'Schema': Schema}[sys.argv[1]](*sys.argv[2:]))})\n"
         "sys.exit('alembic' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program, *said], check=False)
@@ -101,7 +101,7 @@ def test_a_migration_that_fails_leaves_nothing_behind(place: Places):
         connection.exec_driver_sql("CREATE TABLE erasures (x integer)")
 
     with pytest.raises((OperationalError, ProgrammingError)):
-        upgrade(engine, "keys")
+        upgrade({"keys": engine})
 
     tables = inspect(engine).get_table_names()
     engine.dispose()
@@ -113,11 +113,11 @@ def test_a_migration_that_failed_can_be_done_when_what_was_in_its_way_is_gone(pl
     with writing(engine) as connection:
         connection.exec_driver_sql("CREATE TABLE erasures (x integer)")
     with pytest.raises((OperationalError, ProgrammingError)):
-        upgrade(engine, "keys")
+        upgrade({"keys": engine})
     with writing(engine) as connection:
         connection.exec_driver_sql("DROP TABLE erasures")
 
-    upgrade(engine, "keys")
+    upgrade({"keys": engine})
 
     assert set(inspect(engine).get_table_names()) == {"alembic_version", *KEYS_TABLES.tables}
     engine.dispose()
@@ -132,7 +132,7 @@ def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path):
 def test_files_and_directories_are_for_their_owner_only(tmp_path):
     file = tmp_path / "a" / "b" / "x.sqlite"
     engine = open_engine(file)
-    upgrade(engine, "desk")
+    upgrade({"desk": engine})
     with writing(engine) as connection:
         connection.exec_driver_sql("DELETE FROM staged_imports")
         made = {each.name: each.stat().st_mode & 0o777 for each in file.parent.iterdir()}
@@ -166,7 +166,7 @@ def test_a_database_that_others_could_read_is_closed_to_them(tmp_path):
 
 def test_every_connection_is_durable_and_wipes_what_it_deletes(tmp_path):
     engine = open_engine(tmp_path / "x.sqlite")
-    upgrade(engine, "vault")
+    upgrade({"vault": engine})
     expected = {
         "journal_mode": "wal",
         "synchronous": 2,
@@ -183,7 +183,7 @@ def test_every_connection_is_durable_and_wipes_what_it_deletes(tmp_path):
 
 def test_a_transaction_that_reads_and_then_writes_never_finds_that_another_wrote(tmp_path):
     engine = open_engine(tmp_path / "x.sqlite")
-    upgrade(engine, "keys")
+    upgrade({"keys": engine})
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
         jobs = [processes.submit(counted_up, tmp_path / "x.sqlite", 100) for _ in range(2)]
         for job in jobs:
@@ -205,7 +205,7 @@ def counted_up(file: Path, times: int) -> None:
 
 def test_an_emptied_journal_has_no_bytes(tmp_path):
     engine = open_engine(tmp_path / "x.sqlite")
-    upgrade(engine, "keys")
+    upgrade({"keys": engine})
     with engine.connect(), writing(engine) as connection:
         connection.exec_driver_sql("UPDATE erasures SET count = 5")
     journal = tmp_path / "x.sqlite-wal"
@@ -217,7 +217,7 @@ def test_an_emptied_journal_has_no_bytes(tmp_path):
 
 def test_an_error_of_the_database_does_not_carry_the_values(place: Places):
     engine = open_engine(place("x"))
-    upgrade(engine, "vault")
+    upgrade({"vault": engine})
     insert = text("INSERT INTO private_values (commitment, sealed) VALUES ('c', :sealed)")
     with pytest.raises(IntegrityError) as raised, writing(engine) as connection:
         connection.execute(insert, {"sealed": b"Ada Lovelace"})
@@ -229,7 +229,7 @@ def test_an_error_of_the_database_does_not_carry_the_values(place: Places):
 
 def test_a_connection_that_the_server_cut_is_made_anew(url: str):
     engine = open_engine(Schema(url, "keys"))
-    upgrade(engine, "keys")
+    upgrade({"keys": engine})
     with engine.connect() as connection:
         connection.execute(text("SELECT 1"))
     with psycopg.connect(url, autocommit=True) as administrator:
@@ -252,7 +252,7 @@ def test_who_may_not_make_a_schema_uses_the_one_that_was_made(url: str):
         administrator.execute(f'GRANT SELECT ON ALL TABLES IN SCHEMA keys TO "{servant}"')
     try:
         engine = open_engine(Schema(make_url(url).set(username=servant).render_as_string(False), "keys"))
-        upgrade(engine, "keys")
+        upgrade({"keys": engine})
         with engine.connect() as connection:
             assert connection.scalar(text("SELECT count FROM erasures")) == 0
         engine.dispose()

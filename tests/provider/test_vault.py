@@ -65,7 +65,7 @@ def build(places: dict[str, Place]) -> House:
     clock = Clock()
     engines = {name: open_engine(place) for name, place in places.items()}
     for name, engine in engines.items():
-        upgrade(engine, name)
+        upgrade({name: engine})
     keys = Keys(engines["keys"], clock=clock)
     return House(places, clock, engines, keys, Vault(engines["vault"], keys, clock=clock))
 
