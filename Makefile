@@ -6,6 +6,9 @@ SHELL := /bin/sh
 PY ?= python3
 B := .venv/bin
 
+# Some machines forbid it: the tests start the program a hundred times, and would compile all of it each time.
+unexport PYTHONDONTWRITEBYTECODE
+
 # The environment is remade when the lock or the interpreter changes, and the project installed anew when its own
 # description does. Times of files say little after a checkout, so their sums are in the names of the stamps.
 LOCKED := .venv/.locked-$(shell (cat requirements/dev.lock; $(PY) -V) 2>&1 | cksum | tr ' ' '-')

@@ -208,8 +208,8 @@ def text(name: str) -> Column[Any]:
 
 
 def number(name: str) -> Column[Any]:
-    """Return a column for a whole number."""
-    return Column(name, BigInteger().with_variant(Integer(), "sqlite"))
+    """Return a column for a whole number, which no database counts up by itself."""
+    return Column(name, BigInteger().with_variant(Integer(), "sqlite"), autoincrement=False)
 
 
 def flag(name: str) -> Column[Any]:

@@ -81,17 +81,23 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Server]:
     """A PostgreSQL server."""
-    with running() as server:
+    with running() as server, server.warm.handing_on():
         yield server
 
 
 @pytest.fixture
 def database(request: pytest.FixtureRequest) -> Iterator[str | None]:
-    """The address of a PostgreSQL database that is made when a template is copied to it; None for SQLite's files."""
+    """The address of a PostgreSQL database that is made when a template is copied to it; None for SQLite's files.
+
+    A test of an office is handed the one that the last such test had.
+    """
     if request.param == "sqlite":
         yield None
         return
-    server = request.getfixturevalue("postgres_server")
+    server: Server = request.getfixturevalue("postgres_server")
+    if not {"founded", "empty_office"}.isdisjoint(request.fixturenames):
+        yield server.at(server.warm.name)
+        return
     name = f"test_{uuid4().hex}"
     yield server.at(name)
     server.drop(name)

@@ -21,6 +21,8 @@ from uuid import uuid4
 
 import psycopg
 
+from tests.warm import Warm
+
 if TYPE_CHECKING:
     from provider.settings import Settings
 
@@ -82,6 +84,11 @@ class Server:
     url: str
     _leaving: list[str] = field(default_factory=list, compare=False)
 
+    @cached_property
+    def warm(self) -> Warm:
+        """The database that tests of an office hand on to each other."""
+        return Warm(f"warm_{uuid4().hex}", self.at, self._copy, self._drop)
+
     def at(self, name: str) -> str:
         """Return the address of one of its databases."""
         return urlunsplit(urlsplit(self.url)._replace(path=f"/{name}"))
@@ -89,19 +96,29 @@ class Server:
     def make(self, template: str | None = None, name: str | None = None) -> str:
         """Make a database, as a copy of another if one is named, and return its name."""
         name = name or f"test_{uuid4().hex}"
-        copied = f' TEMPLATE "{template}" STRATEGY FILE_COPY' if template else ""
-        self._administer.execute(f'CREATE DATABASE "{name}"{copied}')
+        if template is None:
+            self._administer.execute(f'CREATE DATABASE "{name}"')
+        elif name == self.warm.name:
+            self.warm.become(template)
+        else:
+            self._copy(template, name)
         return name
+
+    def _copy(self, template: str, name: str) -> None:
+        self._administer.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
+
+    def _drop(self, name: str) -> None:
+        self._administer.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
     def drop(self, name: str) -> None:
         """Drop a database, a little later: the server sleeps for long if anybody is just about to leave it."""
         self._leaving.append(name)
         while len(self._leaving) > LATER:
-            self._administer.execute(f'DROP DATABASE IF EXISTS "{self._leaving.pop(0)}" WITH (FORCE)')
+            self._drop(self._leaving.pop(0))
 
     def close(self) -> None:
-        for name in self._leaving:
-            self._administer.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        for name in (*self._leaving, self.warm.name):
+            self._drop(name)
         self._administer.close()
 
     @cached_property
