@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from datetime import date
 from typing import Any
 from uuid import UUID
 
 from domain.course import Capacity, Role
+from domain.institution import Institution
 from domain.trainer import Authority
 from projections import courses as view
 from provider.commands import courses, institution, people, trainers
@@ -35,9 +37,17 @@ class Academy:
     def __init__(self, office: Office, act: Acting) -> None:
         self.office = office
         self.act = act
-        institution.register_with_body(
-            office, act(), body="SA", external_id="REA-1", valid_from=date(2020, 1, 1), valid_until=date(2026, 12, 31)
-        )
+        if not office.log.get(Institution, office.institution).registered_with("SA", FIRST):
+            since, until = date(2020, 1, 1), date(2026, 12, 31)
+            institution.register_with_body(
+                office, act(), body="SA", external_id="REA-1", valid_from=since, valid_until=until
+            )
+
+    def at(self, office: Office, act: Acting, _: object = None) -> Academy:
+        """Return the same in a copy of its office."""
+        there = copy(self)
+        there.office, there.act = office, act
+        return there
 
     def trainer(
         self, given: str, authority: Authority | None = Authority.LEAD, until: date | None = None, **said: Any

@@ -23,7 +23,7 @@ from provider.log import IdempotencyKey
 from provider.settings import Settings
 from provider.work import Act, Receipt
 from tests.conftest import Clock
-from tests.graduates import prepared
+from tests.graduates import graduated
 from tests.idempotency import key_of
 from tests.postgres import RUNNING, moved
 from tests.provider.conftest import done_to
@@ -113,12 +113,12 @@ def source() -> Source:
     folder = Path(tempfile.mkdtemp(prefix="backed-up-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     settings = Settings.read({"PROVIDER_DATA": str(folder / "data")})
-    ready = prepared()
+    ready = graduated()
     key = key_of(ready.admin, "the key of a clerk", b"{}")
     nothing = key_of(ready.admin, "the key of nothing", b"{}")
     with closing(ready.copied(settings, Clock())) as office:
-        office.keys.forget(ready.people["Cy"])
-        staged = office.desk.stage(course=ready.course, content=b"First Name,Last Name")
+        office.keys.forget(ready.played.person("Cy"))
+        staged = office.desk.stage(course=ready.played.course, content=b"First Name,Last Name")
         now = office.clock()
         act = Act(by=ready.admin, now=now, at=now, channel="test", request=uuid4().hex, key=key)
         receipt = people.register(office, act, given="Dot", family=None, email="dot@example.org")

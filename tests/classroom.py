@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from copy import copy
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -19,6 +21,7 @@ from provider.office import Office
 from provider.work import Receipt
 from tests.academy import Academy, Acting
 from tests.conftest import Clock
+from tests.stage import Stage
 
 SESSIONS = (1, 2, 3, 4)
 
@@ -38,6 +41,13 @@ class Classroom:
         self.course = self.academy.open(self.lead, **said)
         self.people = {name: self.enrol(name) for name in names}
         self.clock.set(self.starts(1) + timedelta(minutes=5))
+
+    def at(self, office: Office, act: Acting, clock: Clock) -> Classroom:
+        """Return the same in a copy of its office."""
+        there = copy(self)
+        there.office, there.act, there.clock = office, act, clock
+        there.academy, there.people = self.academy.at(office, act), dict(self.people)
+        return there
 
     def starts(self, session: int) -> datetime:
         return self.office.log.get(Course, self.course).planned[session].starts
@@ -166,3 +176,9 @@ class Classroom:
 
 
 __all__ = ["SESSIONS", "Classroom"]
+
+
+@cache
+def seated(*names: str) -> Stage[Classroom]:
+    """Let these have a seat in a class that is about to begin."""
+    return Stage.of(lambda office, act, clock: Classroom(office, act, clock, *names))

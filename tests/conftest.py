@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID, uuid4
 
 import hypothesis
@@ -24,6 +24,9 @@ from provider.schema import Schema
 from provider.settings import Settings
 from provider.work import Act
 from tests.postgres import Server, running
+
+if TYPE_CHECKING:
+    from tests.stage import Stage
 
 # A busy machine is no fault of the code: how long an example takes says nothing here.
 hypothesis.settings.register_profile("suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -139,7 +142,8 @@ class Templates:
                         connection.execute(f'DROP SCHEMA IF EXISTS "{place.name}" CASCADE')
 
 
-def _found(office: Office) -> tuple[UUID, str]:
+def founded_in(office: Office) -> tuple[UUID, str]:
+    """Found the institution of the fixtures, and return its first administrator and their token."""
     from provider.commands import institution
 
     receipt, token = institution.found(
@@ -178,7 +182,7 @@ def _templates(root: Path, server: Server | None) -> Templates:
     bootstrap(settings(empty), Clock()).close()
     Templates(empty, founded, uuid4(), "", server).copy(empty, settings(founded))
     office = bootstrap(settings(founded), Clock())
-    admin, token = _found(office)
+    admin, token = founded_in(office)
     office.close()
     return Templates(empty, founded, admin, token, server)
 
@@ -209,15 +213,29 @@ def empty_office(templates: Templates, settings: Settings, clock: Clock) -> Iter
 
 
 @pytest.fixture
-def founded(templates: Templates, settings: Settings, clock: Clock) -> Iterator[tuple[Office, UUID, str]]:
+def stage() -> Stage[Any] | None:
+    """What has happened before a test beside the founding; a module whose tests begin later has its own."""
+    return None
+
+
+@pytest.fixture
+def founded(
+    request: pytest.FixtureRequest, settings: Settings, clock: Clock, stage: Stage[Any] | None
+) -> Iterator[tuple[Office, UUID, str]]:
     """A back office with an institution and its first administrator: the office, that person, their token."""
     from provider.bootstrap import bootstrap
 
+    if stage is not None:
+        office = stage.copied(settings, clock)
+        yield office, stage.admin, stage.token
+        office.close()
+        return
+    templates: Templates = request.getfixturevalue("templates")
     # A test that moved the clock before the founding wants it founded then.
     ready = clock() == START
     templates.copy(templates.founded if ready else templates.empty, settings)
     office = bootstrap(settings, clock)
-    yield office, *((templates.admin, templates.token) if ready else _found(office))
+    yield office, *((templates.admin, templates.token) if ready else founded_in(office))
     office.close()
 
 

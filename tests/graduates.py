@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import atexit
-import shutil
-import tempfile
-from dataclasses import dataclass
-from datetime import date, datetime
-from functools import lru_cache
-from pathlib import Path
+from copy import copy
+from datetime import date
+from functools import cache
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from domain.institution import Institution
 from domain.submission import Submission
 from projections import submission as view
-from provider.bootstrap import bootstrap
-from provider.commands import enrolments, institution, people, submissions
+from provider.commands import enrolments, people, submissions
 from provider.office import Office
-from provider.settings import Settings
-from provider.work import Act, Receipt
-from tests.academy import FIRST, Academy, Acting
+from provider.work import Receipt
+from tests.academy import Academy, Acting
 from tests.classroom import Classroom
 from tests.conftest import Clock
-from tests.postgres import copied
+from tests.stage import Stage
 
 DUE = date(2026, 6, 4)
 """Two business days after 2 June 2026, a Tuesday."""
@@ -31,49 +24,6 @@ DUE = date(2026, 6, 4)
 ADA = ("Ada", "Lovelace", "ada@example.org")
 BOB = ("Bob", "Ross", "bob@example.org")
 CY = ("Cy", "Twombly", "cy@example.org")
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A back office on the disk in which Ada, Bob and Cy have completed their course, to be copied for each test.
-
-    `token` is the administrator's, `now` what the clock shows.
-    """
-
-    data: Path
-    admin: UUID
-    token: str
-    lead: UUID
-    course: UUID
-    people: dict[str, UUID]
-    now: datetime
-
-    def copied(self, settings: Settings, clock: Clock) -> Office:
-        """Return a copy of the back office, at the time that it was left at."""
-        copied(self.data, settings)
-        clock.set(self.now)
-        return bootstrap(settings, clock)
-
-
-@lru_cache(maxsize=1)
-def prepared() -> Prepared:
-    """Let a class complete its course, once for all tests of a run."""
-    data = Path(tempfile.mkdtemp(prefix="graduates-"))
-    atexit.register(shutil.rmtree, data, ignore_errors=True)
-    clock = Clock()
-    office = bootstrap(Settings.read({"PROVIDER_DATA": str(data)}), clock)
-    receipt, token = institution.found(
-        office, name="Academy", zone="Europe/Zurich", given="Ada", family="Admin", email="admin@academy.example"
-    )
-    admin = UUID(receipt.ids[0])
-
-    def act(**said: Any) -> Act:
-        said.setdefault("by", admin)
-        return Act(channel="test", request=uuid4().hex, now=clock(), at=clock(), **said)
-
-    made = Graduates(office, act, clock, ADA, BOB, CY)
-    office.close()
-    return Prepared(data, admin, token, made.lead, made.course, dict(made.room.people), clock())
 
 
 class Graduates:
@@ -93,9 +43,14 @@ class Graduates:
         taught: bool = True,
         decided: bool = True,
     ) -> None:
-        academy = _academy(office, act)
-        lead = academy.trainer("Lea")
-        self._take(office, act, clock, academy, lead, academy.open(lead, seats=None))
+        self.office, self.act = office, act
+        academy = Academy(office, act)
+        self.lead = academy.trainer("Lea")
+        self.course = academy.open(self.lead, seats=None)
+        self.submission = Submission.create_id(self.course, "SA")
+        self.room = room = Classroom.__new__(Classroom)
+        room.office, room.act, room.clock = office, act, clock
+        room.academy, room.lead, room.course, room.people = academy, self.lead, self.course, {}
         for learner in learners:
             self.enrol(*learner)
         if not taught:
@@ -105,22 +60,11 @@ class Graduates:
         if decided:
             self.room.decide_all()
 
-    @classmethod
-    def of(cls, prepared: Prepared, office: Office, act: Acting, clock: Clock) -> Graduates:
-        """Return the class that a copy of the prepared back office has."""
-        academy = _academy(office, act)
-        graduates = cls.__new__(cls)
-        graduates._take(office, act, clock, academy, prepared.lead, prepared.course)
-        graduates.room.people.update(prepared.people)
-        return graduates
-
-    def _take(self, office: Office, act: Acting, clock: Clock, academy: Academy, lead: UUID, course: UUID) -> None:
-        self.office, self.act = office, act
-        self.room = Classroom.__new__(Classroom)
-        self.room.office, self.room.act, self.room.clock = office, act, clock
-        self.room.academy, self.room.lead, self.room.course, self.room.people = academy, lead, course, {}
-        self.lead, self.course = lead, course
-        self.submission = Submission.create_id(course, "SA")
+    def at(self, office: Office, act: Acting, clock: Clock) -> Graduates:
+        """Return the same in a copy of their office."""
+        there = copy(self)
+        there.office, there.act, there.room = office, act, self.room.at(office, act, clock)
+        return there
 
     def enrol(self, given: str, family: str | None, email: str | None) -> None:
         done = enrolments.request(self.office, self.act(), course=self.course, given=given, family=family, email=email)
@@ -184,13 +128,10 @@ class Graduates:
         return tuple(self.office.vault.open_one(line[name]) for name in ("given", "family", "email"))
 
 
-def _academy(office: Office, act: Acting) -> Academy:
-    """Return the academy; it is registered with the body only once."""
-    if not office.log.get(Institution, office.institution).registered_with("SA", FIRST):
-        return Academy(office, act)
-    academy = Academy.__new__(Academy)
-    academy.office, academy.act = office, act
-    return academy
+@cache
+def graduated(*learners: tuple[str, str | None, str | None], **said: Any) -> Stage[Graduates]:
+    """Let a class complete its course: Ada, Bob and Cy, unless others are named."""
+    return Stage.of(lambda office, act, clock: Graduates(office, act, clock, *(learners or (ADA, BOB, CY)), **said))
 
 
-__all__ = ["ADA", "BOB", "CY", "DUE", "Graduates", "Prepared", "prepared"]
+__all__ = ["ADA", "BOB", "CY", "DUE", "Graduates", "graduated"]

@@ -26,7 +26,7 @@ from provider.settings import Settings
 from provider.work import Act
 from tests.academy import Academy, half_days
 from tests.conftest import Caller, Clock, app_of
-from tests.graduates import Graduates, prepared
+from tests.graduates import graduated
 
 DOCUMENT = document(app_of(None))
 
@@ -169,13 +169,12 @@ class Lab:
 
     def __init__(self, office: Office, clock: Clock) -> None:
         self.office = office
-        made = prepared()
         self.clock = clock
-        class_ = Graduates.of(made, office, self.act, clock)
+        class_ = graduated().played.at(office, self.act, clock)
         everything = (Role.REGISTRAR, Role.TRAINER, Role.ADMIN)
         for role in everything:
-            access.grant(office, self.act(), person=made.lead, role=role)
-        issued, token = access.issue_token(office, self.act(), person=made.lead, roles=everything)
+            access.grant(office, self.act(), person=class_.lead, role=role)
+        issued, token = access.issue_token(office, self.act(), person=class_.lead, roles=everything)
         academy: Academy = class_.room.academy
         tina = academy.trainer("Tina")
         self.upcoming = academy.open(tina, sessions=half_days(date(2026, 6, 15), date(2026, 6, 16)))
@@ -211,11 +210,11 @@ class Lab:
             "staged": str(uuid4()),
             "submission": str(class_.submission),
             "token": issued.ids[0],
-            "trainer": str(made.lead),
+            "trainer": str(class_.lead),
         }
 
     def act(self, **said: Any) -> Act:
-        said = {"by": prepared().admin, "now": self.clock(), "at": self.clock(), **said}
+        said = {"by": graduated().admin, "now": self.clock(), "at": self.clock(), **said}
         return Act(channel="test", request=uuid4().hex, **said)
 
     def address(self, route: Route, **values: str) -> str:
@@ -246,7 +245,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """One office for all tests of the module: none of them may change anything, or it says what."""
     data = tmp_path_factory.mktemp("lab") / "data"
     clock = Clock()
-    office = prepared().copied(Settings.read({"PROVIDER_DATA": str(data)}), clock)
+    office = graduated().copied(Settings.read({"PROVIDER_DATA": str(data)}), clock)
     yield Lab(office, clock)
     office.close()
     shutil.rmtree(data, ignore_errors=True)

@@ -14,15 +14,22 @@ from domain.access import Role
 from provider.office import Office
 from provider.work import Act
 from tests.conftest import Caller, Clock
-from tests.graduates import ADA, BOB, CY, Graduates
+from tests.graduates import ADA, BOB, CY, Graduates, graduated
+from tests.stage import Stage
 
 Acting = Callable[..., Act]
 FIRST = "/v1/certificates/2026-000001"
 
 
 @pytest.fixture
-def graduates(office: Office, act: Acting, clock: Clock) -> Graduates:
-    return Graduates(office, act, clock, ADA, BOB, CY, absent=("Cy",))
+def stage() -> Stage[Graduates]:
+    """Ada and Bob completed their course; Cy missed its first session, and did not."""
+    return graduated(ADA, BOB, CY, absent=("Cy",))
+
+
+@pytest.fixture
+def graduates(office: Office, act: Acting, clock: Clock, stage: Stage[Graduates]) -> Graduates:
+    return stage.played.at(office, act, clock)
 
 
 @pytest.fixture

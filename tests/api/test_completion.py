@@ -14,13 +14,20 @@ from domain.institution import Act as Signed
 from provider.commands import enrolments
 from provider.office import Office
 from tests.academy import Acting
-from tests.classroom import Classroom
+from tests.classroom import Classroom, seated
 from tests.conftest import Caller, Clock
+from tests.stage import Stage
 
 
 @pytest.fixture
-def room(office: Office, act: Acting, clock: Clock) -> Classroom:
-    return Classroom(office, act, clock, "Ada", "Bob")
+def stage() -> Stage[Classroom]:
+    """Ada and Bob have a seat in a class that is about to begin."""
+    return seated("Ada", "Bob")
+
+
+@pytest.fixture
+def room(office: Office, act: Acting, clock: Clock, stage: Stage[Classroom]) -> Classroom:
+    return stage.played.at(office, act, clock)
 
 
 @pytest.fixture

@@ -14,16 +14,23 @@ from provider.commands import certificates
 from provider.office import Office
 from provider.work import Act
 from tests.conftest import Caller, Clock
-from tests.graduates import ADA, BOB, Graduates
+from tests.graduates import ADA, BOB, Graduates, graduated
+from tests.stage import Stage
 
 Acting = Callable[..., Act]
 FIRST = "/v1/certificates/2026-000001"
 
 
 @pytest.fixture
-def graduates(office: Office, act: Acting, clock: Clock) -> Graduates:
+def stage() -> Stage[Graduates]:
+    """Ada and Bob have completed their course."""
+    return graduated(ADA, BOB)
+
+
+@pytest.fixture
+def graduates(office: Office, act: Acting, clock: Clock, stage: Stage[Graduates]) -> Graduates:
     """Ada has certificate 1, Bob 2."""
-    found = Graduates(office, act, clock, ADA, BOB)
+    found = stage.played.at(office, act, clock)
     certificates.issue(office, act(), course=found.course)
     return found
 

@@ -6,7 +6,7 @@ import base64
 import csv
 import hashlib
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,10 +14,10 @@ import pytest
 
 from domain.access import Role
 from provider.office import Office
-from provider.settings import Settings
 from tests.academy import Acting
 from tests.conftest import Caller, Clock
-from tests.graduates import ADA, BOB, Graduates, prepared
+from tests.graduates import ADA, BOB, Graduates, graduated
+from tests.stage import Stage
 
 FILE = (
     b"First Name,Last Name,Email\r\n"
@@ -29,17 +29,15 @@ ACCEPTED = {"source": "body_page"}
 
 
 @pytest.fixture
-def founded(settings: Settings, clock: Clock) -> Iterator[tuple[Office, UUID, str]]:
-    """A back office in which a class of three has completed its course."""
-    office = prepared().copied(settings, clock)
-    yield office, prepared().admin, prepared().token
-    office.close()
+def stage() -> Stage[Graduates]:
+    """A class of three has completed its course."""
+    return graduated()
 
 
 @pytest.fixture
-def sent(office: Office, act: Acting, clock: Clock) -> Graduates:
+def sent(office: Office, act: Acting, clock: Clock, stage: Stage[Graduates]) -> Graduates:
     """Three learners who have completed their course; nothing was drafted yet."""
-    return Graduates.of(prepared(), office, act, clock)
+    return stage.played.at(office, act, clock)
 
 
 @pytest.fixture

@@ -19,15 +19,22 @@ from provider.office import Office
 from provider.work import Act
 from tests.academy import FIRST, SECOND
 from tests.conftest import Clock
-from tests.graduates import ADA, BOB, Graduates
+from tests.graduates import ADA, BOB, Graduates, graduated
+from tests.stage import Stage
 
 Acting = Callable[..., Act]
 
 
 @pytest.fixture
-def both(office: Office, act: Acting, clock: Clock) -> Graduates:
+def stage() -> Stage[Graduates]:
+    """Ada and Bob have completed their course."""
+    return graduated(ADA, BOB)
+
+
+@pytest.fixture
+def both(office: Office, act: Acting, clock: Clock, stage: Stage[Graduates]) -> Graduates:
     """Ada and Bob, who have certificates 1 and 2."""
-    found = Graduates(office, act, clock, ADA, BOB)
+    found = stage.played.at(office, act, clock)
     certificates.issue(office, act(), course=found.course)
     return found
 

@@ -16,13 +16,20 @@ from projections import directory
 from provider.commands import enrolments, institution
 from provider.office import Office
 from tests.academy import Acting, half_days
-from tests.classroom import SESSIONS, Classroom
+from tests.classroom import SESSIONS, Classroom, seated
 from tests.conftest import Clock
+from tests.stage import Stage
 
 
 @pytest.fixture
-def room(office: Office, act: Acting, clock: Clock) -> Classroom:
-    return Classroom(office, act, clock, "Ada", "Bob")
+def stage() -> Stage[Classroom]:
+    """Ada and Bob have a seat in a class that is about to begin."""
+    return seated("Ada", "Bob")
+
+
+@pytest.fixture
+def room(office: Office, act: Acting, clock: Clock, stage: Stage[Classroom]) -> Classroom:
+    return stage.played.at(office, act, clock)
 
 
 def unmet(room: Classroom, name: str, at: int | None = None) -> list[str]:

@@ -21,16 +21,23 @@ from provider.commands.submissions import SaidOutcome
 from provider.office import Office
 from provider.work import Act
 from tests.conftest import Clock
-from tests.graduates import ADA, BOB, Graduates
+from tests.graduates import ADA, BOB, Graduates, graduated
+from tests.stage import Stage
 
 Acting = Callable[..., Act]
 Brief = tuple[str, str | int, str, str]
 
 
 @pytest.fixture
-def class_(office: Office, act: Acting, clock: Clock) -> Graduates:
+def stage() -> Stage[Graduates]:
+    """Ada and Bob have completed their course."""
+    return graduated(ADA, BOB)
+
+
+@pytest.fixture
+def class_(office: Office, act: Acting, clock: Clock, stage: Stage[Graduates]) -> Graduates:
     """Ada and Bob, who completed the course; the institution works solo in everything."""
-    found = Graduates(office, act, clock, ADA, BOB)
+    found = stage.played.at(office, act, clock)
     found.room.solo(*Signed)
     return found
 

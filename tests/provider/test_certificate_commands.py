@@ -43,16 +43,23 @@ from provider.work import Act, Stale
 from tests.academy import FIRST, Academy, half_days
 from tests.classroom import Classroom
 from tests.conftest import Clock
-from tests.graduates import ADA, BOB, CY, Graduates
+from tests.graduates import ADA, BOB, CY, Graduates, graduated
 from tests.idempotency import key_of
+from tests.stage import Stage
 
 Acting = Callable[..., Act]
 
 
 @pytest.fixture
-def graduates(office: Office, act: Acting, clock: Clock) -> Graduates:
+def stage() -> Stage[Graduates]:
+    """Ada and Bob completed their course; Cy missed its first session, and did not."""
+    return graduated(ADA, BOB, CY, absent=("Cy",))
+
+
+@pytest.fixture
+def graduates(office: Office, act: Acting, clock: Clock, stage: Stage[Graduates]) -> Graduates:
     """Ada and Bob, who completed their course; Cy missed its first session, and did not."""
-    return Graduates(office, act, clock, ADA, BOB, CY, absent=("Cy",))
+    return stage.played.at(office, act, clock)
 
 
 def issue(graduates: Graduates, **said: Any) -> tuple[str, ...]:

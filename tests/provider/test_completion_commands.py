@@ -31,14 +31,21 @@ from provider.log import NotFound
 from provider.office import Office
 from provider.work import Stale
 from tests.academy import Acting
-from tests.classroom import Classroom
+from tests.classroom import Classroom, seated
 from tests.conftest import Clock
 from tests.idempotency import key_of
+from tests.stage import Stage
 
 
 @pytest.fixture
-def room(office: Office, act: Acting, clock: Clock) -> Classroom:
-    return Classroom(office, act, clock, "Ada", "Bob")
+def stage() -> Stage[Classroom]:
+    """Ada and Bob have a seat in a class that is about to begin."""
+    return seated("Ada", "Bob")
+
+
+@pytest.fixture
+def room(office: Office, act: Acting, clock: Clock, stage: Stage[Classroom]) -> Classroom:
+    return stage.played.at(office, act, clock)
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from provider.office import Office
 from provider.settings import Settings
 from provider.work import Act, Receipt
 from tests.conftest import Clock
-from tests.graduates import prepared
+from tests.graduates import graduated
 from tests.idempotency import key_of
 from tests.provider.conftest import done_to
 from tests.stores import file_of
@@ -36,7 +36,7 @@ from tests.stores import file_of
 @pytest.fixture
 def files(tmp_path: Path) -> Settings:
     """Settings of a back office in files, in which a course was completed."""
-    shutil.copytree(prepared().data, tmp_path / "data")
+    shutil.copytree(graduated().data, tmp_path / "data")
     return Settings.read({"PROVIDER_DATA": str(tmp_path / "data")})
 
 
@@ -49,21 +49,21 @@ def there(files: Settings, url: str) -> Settings:
 @contextmanager
 def opened(settings: Settings) -> Iterator[Office]:
     """Open the back office at the time that it was left at."""
-    with closing(bootstrap(settings, Clock(prepared().now))) as office:
+    with closing(bootstrap(settings, Clock(graduated().now))) as office:
         yield office
 
 
 def register(office: Office, **said: Any) -> Receipt:
     """Register somebody new."""
     now = office.clock()
-    act = Act(channel="test", request=uuid4().hex, by=prepared().admin, now=now, at=now, **said)
+    act = Act(channel="test", request=uuid4().hex, by=graduated().admin, now=now, at=now, **said)
     return people.register(office, act, given="New", family=None, email="new@example.org")
 
 
 def names(office: Office) -> dict[str, str | None]:
     """Return the given names of those who took part, out of the vault."""
     with office.views.reading() as read:
-        found = {name: directory.person(read, person) for name, person in prepared().people.items()}
+        found = {name: directory.person(read, person) for name, person in graduated().played.room.people.items()}
     return {name: office.vault.open_one(row["given"]) for name, row in found.items() if row is not None}
 
 
@@ -146,7 +146,7 @@ def test_keys_go_along_where_they_have_a_database(files: Settings, there: Settin
 
 def test_a_name_that_was_erased_before_stays_erased(files: Settings, there: Settings):
     with opened(files) as office:
-        office.keys.forget(prepared().people["Bob"])
+        office.keys.forget(graduated().played.person("Bob"))
 
     move(there, PROJECTIONS)
 
@@ -155,8 +155,8 @@ def test_a_name_that_was_erased_before_stays_erased(files: Settings, there: Sett
 
 
 def test_a_key_that_was_answered_before_is_answered_the_same_afterwards(files: Settings, there: Settings):
-    key: IdempotencyKey = key_of(prepared().admin, "the key of a clerk", b"{}")
-    nothing: IdempotencyKey = key_of(prepared().admin, "the key of nothing", b"{}")
+    key: IdempotencyKey = key_of(graduated().admin, "the key of a clerk", b"{}")
+    nothing: IdempotencyKey = key_of(graduated().admin, "the key of nothing", b"{}")
     with opened(files) as office:
         first = register(office, key=key)
         institution = office.log.get(Institution, office.institution)
@@ -177,7 +177,7 @@ def test_a_key_that_was_answered_before_is_answered_the_same_afterwards(files: S
 
 def test_what_was_staged_can_be_confirmed_there(files: Settings, there: Settings):
     with opened(files) as office:
-        staged = office.desk.stage(course=prepared().course, content=b"First Name,Last Name")
+        staged = office.desk.stage(course=graduated().played.course, content=b"First Name,Last Name")
 
     move(there, PROJECTIONS)
 

@@ -41,13 +41,20 @@ from provider.log import NotFound
 from provider.office import Office
 from provider.work import Receipt, Stale
 from tests.academy import SECOND, Acting, half_days
-from tests.classroom import Classroom
+from tests.classroom import Classroom, seated
 from tests.conftest import Clock
+from tests.stage import Stage
 
 
 @pytest.fixture
-def room(office: Office, act: Acting, clock: Clock) -> Classroom:
-    return Classroom(office, act, clock, "Ada", "Bob")
+def stage() -> Stage[Classroom]:
+    """Ada and Bob have a seat in a class that is about to begin."""
+    return seated("Ada", "Bob")
+
+
+@pytest.fixture
+def room(office: Office, act: Acting, clock: Clock, stage: Stage[Classroom]) -> Classroom:
+    return stage.played.at(office, act, clock)
 
 
 def dispute(room: Classroom) -> tuple[UUID, UUID]:

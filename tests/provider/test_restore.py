@@ -34,7 +34,7 @@ from provider.settings import Settings
 from provider.work import Act, Receipt
 from tests.backups import DRAWN, NOW, Backup, back_up_now, kept, rewritten, source
 from tests.conftest import Clock, Templates
-from tests.graduates import prepared
+from tests.graduates import graduated
 from tests.postgres import Server
 from tests.provider.conftest import Call, done_to
 
@@ -69,14 +69,14 @@ def put(settings: Settings, backup: Backup, **said: Any) -> Restored:
 @contextmanager
 def opened(settings: Settings) -> Iterator[Office]:
     """Open the back office at the time that it was left at."""
-    with closing(bootstrap(settings, Clock(prepared().now))) as office:
+    with closing(bootstrap(settings, Clock(graduated().now))) as office:
         yield office
 
 
 def names(office: Office) -> dict[str, str | None]:
     """Return the given names of those who took part, out of the vault."""
     with office.views.reading() as read:
-        found = {name: directory.person(read, person) for name, person in prepared().people.items()}
+        found = {name: directory.person(read, person) for name, person in graduated().played.room.people.items()}
     return {name: office.vault.open_one(row["given"]) for name, row in found.items() if row is not None}
 
 
@@ -94,7 +94,7 @@ def schemas(url: str) -> set[str]:
 def register(office: Office, **said: Any) -> Receipt:
     """Register somebody new."""
     now = office.clock()
-    act = Act(channel="test", request=uuid4().hex, by=prepared().admin, now=now, at=now, **said)
+    act = Act(channel="test", request=uuid4().hex, by=graduated().admin, now=now, at=now, **said)
     return people.register(office, act, given="New", family=None, email="new@example.org")
 
 
@@ -146,7 +146,7 @@ def test_keys_are_restored_into_a_database_of_their_own_and_with_files_beside_it
 def test_where_the_keys_were_not_lost_those_in_place_are_gone_on_with(there: Settings, backup: Backup):
     shutil.copytree(backup.keys, there.keys_dir)
     (there.keys_dir / "manifest.json").unlink()
-    done_to(there.place("keys"), "DELETE FROM keys WHERE owner = ?", prepared().people["Bob"].hex)
+    done_to(there.place("keys"), "DELETE FROM keys WHERE owner = ?", graduated().played.person("Bob").hex)
 
     restored = restore(there, backup.data, None)
 
@@ -165,7 +165,7 @@ def test_without_a_copy_there_must_be_keys_in_place(files: Settings, backup: Bac
 
 def test_keys_that_are_in_place_are_not_replaced_by_others(there: Settings, backup: Backup):
     shutil.copytree(backup.keys, there.keys_dir)
-    done_to(there.place("keys"), "DELETE FROM keys WHERE owner = ?", prepared().people["Bob"].hex)
+    done_to(there.place("keys"), "DELETE FROM keys WHERE owner = ?", graduated().played.person("Bob").hex)
     before = done_to(there.place("keys"), "SELECT * FROM keys ORDER BY id")
 
     with pytest.raises(CannotRestore, match="leave --keys out"):
@@ -702,15 +702,17 @@ def test_keys_older_than_the_data_are_taken_only_by_those_who_say_so(files: Sett
 
 
 def a_value_gone(backup: Backup) -> None:
-    done_to(backup.data / "vault.sqlite", "DELETE FROM private_values WHERE owner = ?", prepared().people["Ada"].hex)
+    done_to(
+        backup.data / "vault.sqlite", "DELETE FROM private_values WHERE owner = ?", graduated().played.person("Ada").hex
+    )
 
 
 def a_value_of_somebody_else(backup: Backup) -> None:
     done_to(
         backup.data / "vault.sqlite",
         "UPDATE private_values SET owner = ? WHERE owner = ?",
-        prepared().people["Bob"].hex,
-        prepared().people["Ada"].hex,
+        graduated().played.person("Bob").hex,
+        graduated().played.person("Ada").hex,
     )
 
 
@@ -719,7 +721,7 @@ def an_event_that_is_not_there(backup: Backup) -> None:
         backup.data / "events.sqlite",
         "UPDATE stored_events SET originator_version = originator_version + 100 "
         "WHERE originator_version > 1 AND originator_id = ?",
-        prepared().course.hex,
+        graduated().played.course.hex,
     )
 
 
@@ -728,7 +730,7 @@ def an_event_that_does_not_apply(backup: Backup) -> None:
         backup.data / "events.sqlite",
         "UPDATE stored_events SET state = CAST(replace(state, '\"number\"', '\"digit\"') AS BLOB) "
         "WHERE originator_id = ?",
-        prepared().course.hex,
+        graduated().played.course.hex,
     )
 
 
@@ -756,7 +758,7 @@ def test_what_is_wrong_with_a_whole_backup_is_found_and_nothing_is_restored(
     replayed = put(files, backup, check=True).replayed
 
     assert replayed is not None
-    assert any(re.search(words.format(course=prepared().course.hex), line) for line in replayed.wrong)
+    assert any(re.search(words.format(course=graduated().played.course.hex), line) for line in replayed.wrong)
     assert not files.data.exists()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -55,11 +55,11 @@ from provider.commands.submissions import (
 )
 from provider.log import KeyReused, NotFound
 from provider.office import Office
-from provider.settings import Settings
 from provider.work import Act, Stale
 from tests.conftest import Clock
-from tests.graduates import ADA, BOB, CY, DUE, Graduates, prepared
+from tests.graduates import ADA, BOB, CY, DUE, Graduates, graduated
 from tests.idempotency import key_of
+from tests.stage import Stage
 
 Acting = Callable[..., Act]
 Class = Callable[..., Graduates]
@@ -73,21 +73,19 @@ FILE = (
 
 
 @pytest.fixture
-def founded(settings: Settings, clock: Clock) -> Iterator[tuple[Office, UUID, str]]:
-    """A back office in which a class of three has completed its course."""
-    office = prepared().copied(settings, clock)
-    yield office, prepared().admin, prepared().token
-    office.close()
+def stage() -> Stage[Graduates]:
+    """A class of three has completed its course."""
+    return graduated()
 
 
 @pytest.fixture
-def graduates(office: Office, act: Acting, clock: Clock) -> Class:
+def graduates(office: Office, act: Acting, clock: Clock, stage: Stage[Graduates]) -> Class:
     """Make a class that has completed its course: Ada, Bob and Cy, unless others are named."""
 
     def make(*learners: tuple[str, str | None, str | None], **said: Any) -> Graduates:
         if not learners:
-            return Graduates.of(prepared(), office, act, clock)
-        for before in prepared().people.values():
+            return stage.played.at(office, act, clock)
+        for before in stage.played.room.people.values():
             if office.log.get(Person, before).email is not None:
                 # Those who are called the same are others, and e-mails that two people use are told to no body.
                 people.change_contact(office, act(), person=before, email=None)

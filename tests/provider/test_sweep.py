@@ -15,7 +15,7 @@ from provider.office import Office, Swept
 from provider.settings import Settings
 from tests.academy import Acting
 from tests.conftest import Clock
-from tests.graduates import prepared
+from tests.graduates import graduated
 from tests.idempotency import key_of
 from tests.postgres import looked_up
 
@@ -33,7 +33,7 @@ def handles_in(said: Any) -> Iterator[Private]:
 
 
 def test_every_handle_in_the_life_of_a_course_is_found(settings: Settings, clock: Clock) -> None:
-    office = prepared().copied(settings, clock)
+    office = graduated().copied(settings, clock)
     named: set[Private] = set()
     for stream in {UUID(entry[1]) for entry in office.log.entries.page(0, 10_000)}:
         for event in office.log.events.get(stream):
