@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, TypeVar
@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 from filelock import FileLock
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, ExceptionContext, make_url
-from sqlalchemy.exc import OperationalError
 
 from provider.schema import Place, Schema, lock_number
 
@@ -140,24 +139,35 @@ def upgrade(engines: Mapping[str, Engine]) -> None:
     """
     with Looking() as looking:
         for name, engine in engines.items():
+            sqlite = engine.dialect.name == "sqlite"
+            if _is_current_file(file_of(engine), name) if sqlite else _is_current_schema(engine, name, looking):
+                continue
             try:
-                if engine.dialect.name == "sqlite":
+                if sqlite:
                     _upgrade_file(engine, name)
                 else:
-                    _upgrade_schema(engine, name, looking)
+                    _upgrade_schema(engine, name)
             finally:
                 engine.dispose()
 
 
 def _upgrade_file(engine: Engine, name: str) -> None:
-    if _is_current(engine, name):
-        return
     # Switching to WAL ignores the busy timeout, so the lock must cover that too.
     with FileLock(f"{file_of(engine)}.lock", timeout=60, mode=0o600):
         raw = engine.raw_connection()
         raw.cursor().execute("PRAGMA journal_mode=WAL")
         raw.close()
         _migrate(engine, name)
+
+
+def _upgrade_schema(engine: Engine, name: str) -> None:
+    with engine.connect() as one:
+        # The lock outlives the transactions of the migration.
+        one.execute(text("SELECT pg_advisory_lock(:number)"), {"number": lock_number(f"migrate {name}")})
+        try:
+            _migrate(engine, name)
+        finally:
+            one.execute(text("SELECT pg_advisory_unlock(:number)"), {"number": lock_number(f"migrate {name}")})
 
 
 class Looking(ExitStack):
@@ -178,7 +188,7 @@ class Looking(ExitStack):
         return self._at[url]
 
 
-def _upgrade_schema(engine: Engine, name: str, looking: Looking) -> None:
+def _is_current_schema(engine: Engine, name: str, looking: Looking) -> bool:
     import psycopg
 
     schema = psycopg.sql.Identifier(engine.get_execution_options()["schema"], "alembic_version")
@@ -188,17 +198,7 @@ def _upgrade_schema(engine: Engine, name: str, looking: Looking) -> None:
     row = None
     if found != (None,):
         row = connection.execute(psycopg.sql.SQL("SELECT version_num FROM {}").format(schema)).fetchone()
-    version = row[0] if row else None
-    if version == newest(name):
-        return
-    must_be_known(name, version)
-    with engine.connect() as one:
-        # The lock outlives the transactions of the migration.
-        one.execute(text("SELECT pg_advisory_lock(:number)"), {"number": lock_number(f"migrate {name}")})
-        try:
-            _migrate(engine, name)
-        finally:
-            one.execute(text("SELECT pg_advisory_unlock(:number)"), {"number": lock_number(f"migrate {name}")})
+    return _is_newest(name, row)
 
 
 def newest(name: str) -> str:
@@ -218,18 +218,21 @@ def must_be_known(name: str, version: str | None) -> None:
         )
 
 
-def _is_current(engine: Engine, name: str) -> bool:
-    with engine.connect() as connection:
-        if connection.scalar(text("PRAGMA journal_mode")) != "wal":
+def _is_current_file(path: Path, name: str) -> bool:
+    # By the driver itself: most find nothing to do.
+    with closing(sqlite3.connect(path, timeout=_WAIT)) as connection:
+        if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
             return False
-        try:
-            version = connection.scalar(text("SELECT version_num FROM alembic_version"))
-        except OperationalError as error:
-            if "no such table" in str(error.orig):
-                return False
-            raise
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchall():
+            return False
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    return _is_newest(name, row)
+
+
+def _is_newest(name: str, row: tuple[str] | None) -> bool:
+    version = row[0] if row else None
     must_be_known(name, version)
-    return bool(version == newest(name))
+    return version == newest(name)
 
 
 def _migrate(engine: Engine, name: str) -> None:

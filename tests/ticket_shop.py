@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,8 @@ from provider.commands import imports
 from provider.commands.imports import Preview
 from provider.log import Receipt
 from provider.office import Office
-from tests.academy import Acting
+from tests.academy import Academy, Acting
+from tests.stage import Stage
 
 HEADER = (
     *("Order #", "Order Date", "First Name", "Last Name", "Email", "Quantity", "Price Tier", "Ticket Type"),
@@ -65,6 +67,10 @@ class Counter:
         self.office = office
         self.act = act
         self.course = course
+
+    def at(self, office: Office, act: Acting, _: object = None) -> Counter:
+        """Return the same in a copy of its office."""
+        return Counter(office, act, self.course)
 
     def look(self, *rows: Row) -> Preview:
         return imports.stage(self.office, course=self.course, content=report(*rows))
@@ -146,3 +152,14 @@ def about(plan: Plan, number: int, what: About) -> Question:
     question = row_of(plan, number).question(what)
     assert question is not None
     return question
+
+
+@cache
+def opened() -> Stage[Counter]:
+    """Let a course with twelve seats be open."""
+
+    def play(office: Office, act: Acting, _: object) -> Counter:
+        academy = Academy(office, act)
+        return Counter(office, act, academy.open(academy.trainer("Lea")))
+
+    return Stage.of(play)

@@ -16,7 +16,8 @@ from provider.attendee_plan import MOST_ALIKE, PAGE, About, Option, Plan, Questi
 from provider.commands import courses, enrolments, imports, people
 from provider.office import Office
 from tests.academy import Academy, Acting
-from tests.ticket_shop import Counter, about, asked, offers, row_of, steps, ticket
+from tests.stage import Stage
+from tests.ticket_shop import Counter, about, asked, offers, opened, row_of, steps, ticket
 
 SAMPLE = Path(attendee_file.__file__).parent / "samples" / "eventbrite-cspo.csv"
 Register = Callable[..., UUID]
@@ -30,9 +31,15 @@ def academy(office: Office, act: Acting) -> Academy:
 
 
 @pytest.fixture
-def counter(office: Office, act: Acting, academy: Academy) -> Counter:
-    """The counter of a course with twelve seats."""
-    return Counter(office, act, academy.open(academy.trainer("Lea")))
+def stage() -> Stage[Counter]:
+    """A course with twelve seats is open."""
+    return opened()
+
+
+@pytest.fixture
+def counter(office: Office, act: Acting, stage: Stage[Counter]) -> Counter:
+    """The counter of that course."""
+    return stage.played.at(office, act)
 
 
 @pytest.fixture

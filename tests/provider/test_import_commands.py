@@ -24,7 +24,8 @@ from provider.office import Office
 from tests.academy import Academy, Acting
 from tests.conftest import Clock
 from tests.idempotency import key_of
-from tests.ticket_shop import Counter, about, asked, report, steps, ticket
+from tests.stage import Stage
+from tests.ticket_shop import Counter, about, asked, opened, report, steps, ticket
 
 SAMPLE = Path(attendee_file.__file__).parent / "samples" / "eventbrite-cspo.csv"
 Register = Callable[..., UUID]
@@ -39,9 +40,15 @@ def academy(office: Office, act: Acting) -> Academy:
 
 
 @pytest.fixture
-def counter(office: Office, act: Acting, academy: Academy) -> Counter:
-    """The counter of a course with twelve seats."""
-    return Counter(office, act, academy.open(academy.trainer("Lea")))
+def stage() -> Stage[Counter]:
+    """A course with twelve seats is open."""
+    return opened()
+
+
+@pytest.fixture
+def counter(office: Office, act: Acting, stage: Stage[Counter]) -> Counter:
+    """The counter of that course."""
+    return stage.played.at(office, act)
 
 
 @pytest.fixture
