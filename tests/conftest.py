@@ -5,27 +5,27 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID, uuid4
 
 import hypothesis
-import psycopg
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
 from domain.access import Role
 from provider.office import Office
-from provider.schema import Schema
 from provider.settings import Settings
 from provider.work import Act
 from tests.postgres import Server, running
 
 if TYPE_CHECKING:
+    from projections.projection import Projection
     from tests.stage import Stage
 
 # A busy machine is no fault of the code: how long an example takes says nothing here.
@@ -98,7 +98,7 @@ def database(request: pytest.FixtureRequest) -> Iterator[str | None]:
         yield None
         return
     server: Server = request.getfixturevalue("postgres_server")
-    if not {"founded", "empty_office"}.isdisjoint(request.fixturenames):
+    if not {"founded", "empty_office", "showing"}.isdisjoint(request.fixturenames):
         yield server.at(server.warm.name)
         return
     name = f"test_{uuid4().hex}"
@@ -126,20 +126,30 @@ class Templates:
     token: str
     server: Server | None = None
 
-    def copy(self, template: Path, settings: Settings, *, without: Sequence[str] = ()) -> None:
-        """Make what the settings name as a copy of a template; `without` are stores that are left out."""
-        left_out = shutil.ignore_patterns(*(f"{store}[.-]*" for store in without))
-        shutil.copytree(template, settings.data, ignore=left_out)
+    def copy(self, template: Path, settings: Settings) -> None:
+        """Make what the settings name as a copy of a template."""
+        shutil.copytree(template, settings.data)
         if self.server is not None and settings.database_url is not None:
             name = settings.database_url.partition("?")[0].rpartition("/")[2]
             self.server.make(template.name, name)
-            if without:
-                from provider.bootstrap import place_of_views
 
-                with psycopg.connect(settings.database_url, autocommit=True) as connection:
-                    for store in without:
-                        place = cast(Schema, place_of_views(settings) if store == "views" else settings.place(store))
-                        connection.execute(f'DROP SCHEMA IF EXISTS "{place.name}" CASCADE')
+    def at(self, template: Path) -> Settings:
+        """Return the settings of a template itself."""
+        said = {"PROVIDER_DATA": str(template)}
+        url = {"PROVIDER_DATABASE_URL": self.server.at(template.name)} if self.server is not None else {}
+        return Settings.read(said | url)
+
+
+@cache
+def _showing(templates: Templates, projections: tuple[Projection, ...]) -> Path:
+    """Return a template in which nothing has happened, with these views only."""
+    from provider.office import Office
+
+    template = templates.empty.with_name(f"showing_{uuid4().hex}")
+    if templates.server is not None:
+        templates.server.make(name=template.name)
+    Office(templates.at(template), projections).close()
+    return template
 
 
 def founded_in(office: Office) -> tuple[UUID, str]:
@@ -172,19 +182,15 @@ def _templates(root: Path, server: Server | None) -> Templates:
 
     # In a server that serves other runs too, their names are their own.
     empty, founded = root / f"empty_{uuid4().hex}", root / f"founded_{uuid4().hex}"
-
-    def settings(template: Path) -> Settings:
-        said = {"PROVIDER_DATA": str(template)}
-        return Settings.read({**said, "PROVIDER_DATABASE_URL": server.at(template.name)} if server else said)
-
+    made = Templates(empty, founded, uuid4(), "", server)
     if server is not None:
         server.make(name=empty.name)
-    bootstrap(settings(empty), Clock()).close()
-    Templates(empty, founded, uuid4(), "", server).copy(empty, settings(founded))
-    office = bootstrap(settings(founded), Clock())
+    bootstrap(made.at(empty), Clock()).close()
+    made.copy(empty, made.at(founded))
+    office = bootstrap(made.at(founded), Clock())
     admin, token = founded_in(office)
     office.close()
-    return Templates(empty, founded, admin, token, server)
+    return replace(made, admin=admin, token=token)
 
 
 @pytest.fixture
@@ -195,10 +201,15 @@ def templates(request: pytest.FixtureRequest, database: str | None) -> Templates
 
 
 @pytest.fixture
-def unused(templates: Templates, settings: Settings) -> Settings:
-    """Settings with a data directory that has the durable tables, and no log and no views yet."""
-    templates.copy(templates.empty, settings, without=("events", "views"))
-    return settings
+def showing(templates: Templates, settings: Settings, clock: Clock) -> Callable[..., Office]:
+    """Open a back office in which nothing has happened and that has these views only: `showing(roster)`."""
+    from provider.office import Office
+
+    def opened(*projections: Projection) -> Office:
+        templates.copy(_showing(templates, projections), settings)
+        return Office(settings, projections, clock)
+
+    return opened
 
 
 @pytest.fixture

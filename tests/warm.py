@@ -18,14 +18,29 @@ MOST = 12
 ENOUGH = 100
 """Tests after which the database is made anew: rows that were deleted stay in its files."""
 
-_SHAPE = " UNION ALL ".join(
+_TOUCHED = " UNION ALL ".join(
     f"SELECT '{catalog}', count(*), coalesce(max(xmin::text::bigint), 0) FROM {catalog} WHERE oid >= 16384"
     for catalog in ("pg_namespace", "pg_class", "pg_proc", "pg_trigger", "pg_constraint", "pg_attrdef")
 ) + (
     " UNION ALL SELECT 'pg_attribute', count(*), max(xmin::text::bigint) FROM pg_attribute WHERE attrelid >= 16384"
     " UNION ALL SELECT 'pg_db_role_setting', count(*), 0 FROM pg_db_role_setting"
 )
-"""What changes when a table is made, altered, dropped or granted, and when a setting is."""
+"""What changes whenever a table is made, altered, dropped or granted, and when a setting is; quick to ask."""
+
+_SHAPE = """
+SELECT format('%s.%s %s %s', nspname, relname, relkind, relacl),
+    (SELECT array_agg(format('%s %s %s', attname, atttypid, attnotnull) ORDER BY attnum)
+        FROM pg_attribute WHERE attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped),
+    (SELECT array_agg(format('%s %s %s', indisunique, indkey, indisprimary) ORDER BY indkey::text, indisunique)
+        FROM pg_index WHERE indrelid = pg_class.oid)
+    FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE relkind IN ('r', 'S', 'v') AND pg_class.oid >= 16384
+UNION ALL SELECT nspname, NULL, array[nspacl::text] FROM pg_namespace WHERE oid >= 16384
+UNION ALL SELECT proname, NULL, array[prosrc] FROM pg_proc WHERE oid >= 16384
+UNION ALL SELECT tgname, NULL, NULL FROM pg_trigger WHERE oid >= 16384
+UNION ALL SELECT NULL, setconfig, NULL FROM pg_db_role_setting ORDER BY 1
+"""
+"""How all tables are made. One that was rebuilt is as it was."""
 
 _TABLES = (
     "SELECT nspname, relname, relkind::text FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace "
@@ -72,6 +87,7 @@ class Warm:
     _idle: dict[Any, list[pq.abc.PGconn]] = field(default_factory=lambda: defaultdict(list))
     _pristine: dict[str, Pristine] = field(default_factory=dict)
     _tables: list[tuple[str, ...]] = field(default_factory=list)
+    _touched: list[tuple[Any, ...]] = field(default_factory=list)
     _shape: list[tuple[Any, ...]] = field(default_factory=list)
     _used: int = ENOUGH
     _administer: psycopg.Connection[Any] | None = None
@@ -101,8 +117,10 @@ class Warm:
             "AND pid <> ALL(%s) AND pid <> pg_backend_pid()",
             (idle,),
         )
-        if administer.execute(_SHAPE).fetchall() != self._shape:
-            return False
+        if (touched := administer.execute(_TOUCHED).fetchall()) != self._touched:
+            if administer.execute(_SHAPE).fetchall() != self._shape:
+                return False
+            self._touched = touched
         administer.execute(pristine.statements.encode())
         return True
 
@@ -112,6 +130,7 @@ class Warm:
         self.make(template, self.name)
         self._administer = psycopg.connect(self.at(self.name), autocommit=True, application_name="warm")
         self._tables, self._used = pristine.tables, 0
+        self._touched = self._administer.execute(_TOUCHED).fetchall()
         self._shape = self._administer.execute(_SHAPE).fetchall()
 
     def close(self) -> None:

@@ -14,15 +14,14 @@ from projections import access as view
 from projections.access import access as projection
 from projections.history import history
 from provider.office import Office
-from provider.settings import Settings
 from tests.conftest import START
 
 BY: dict[str, Any] = {"by": uuid4(), "at": START}
 
 
 @pytest.fixture
-def shelf(unused: Settings) -> Iterator[Office]:
-    office = Office(unused, (projection, history))
+def shelf(showing: Callable[..., Office]) -> Iterator[Office]:
+    office = showing(projection, history)
     yield office
     office.close()
 

@@ -21,7 +21,6 @@ from projections import directory as view
 from projections.directory import directory as projection
 from projections.history import history
 from provider.office import Office
-from provider.settings import Settings as OfficeSettings
 from tests.conftest import START
 
 BY: dict[str, Any] = {"by": UUID("00000000-0000-4000-8000-000000000001"), "at": START}
@@ -29,8 +28,8 @@ CSPO = next(each for each in CATALOGUE if each.credential == "SA/CSPO")
 
 
 @pytest.fixture
-def shelf(unused: OfficeSettings) -> Iterator[Office]:
-    office = Office(unused, (projection, history))
+def shelf(showing: Callable[..., Office]) -> Iterator[Office]:
+    office = showing(projection, history)
     yield office
     office.close()
 

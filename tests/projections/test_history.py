@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -26,7 +26,6 @@ from domain.trainer import Authority, Role, Trainer
 from projections import history as view
 from projections.history import history, listing, position_at, things_by_ids, version_of, versions_of
 from provider.office import Office
-from provider.settings import Settings
 from tests.golden import STREAM, event_classes, sample
 
 RITA, TINA, GRACE, ALAN = (uuid4() for _ in range(4))
@@ -35,8 +34,8 @@ BY: dict[str, Any] = {"by": RITA, "at": NOW}
 
 
 @pytest.fixture
-def shelf(unused: Settings) -> Iterator[Office]:
-    office = Office(unused, (history,))
+def shelf(showing: Callable[..., Office]) -> Iterator[Office]:
+    office = showing(history)
     yield office
     assert office.views.verify() == []
     office.close()

@@ -25,7 +25,6 @@ from projections import roster as view
 from projections.projection import instant
 from projections.roster import roster as projection
 from provider.office import Office
-from provider.settings import Settings
 from tests.conftest import START
 
 LEAD, OTHER, REGISTRAR = uuid4(), uuid4(), uuid4()
@@ -35,8 +34,8 @@ ENDS = STARTS + timedelta(hours=4)
 
 
 @pytest.fixture
-def shelf(unused: Settings) -> Iterator[Office]:
-    office = Office(unused, (projection,))
+def shelf(showing: Callable[..., Office]) -> Iterator[Office]:
+    office = showing(projection)
     yield office
     assert office.views.verify() == []
     office.close()

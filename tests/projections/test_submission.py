@@ -31,7 +31,6 @@ from projections.history import history
 from projections.roster import roster
 from projections.submission import submission as projection
 from provider.office import Office
-from provider.settings import Settings as OfficeSettings
 from tests.conftest import START
 
 ADMIN, LEAD, OTHER = UUID(int=1), UUID(int=2), UUID(int=3)
@@ -45,8 +44,8 @@ Saved = Callable[..., int]
 
 
 @pytest.fixture
-def shelf(unused: OfficeSettings) -> Iterator[Office]:
-    office = Office(unused, (directory, courses, roster, projection, discrepancies, history))
+def shelf(showing: Callable[..., Office]) -> Iterator[Office]:
+    office = showing(directory, courses, roster, projection, discrepancies, history)
     yield office
     office.close()
 

@@ -16,7 +16,6 @@ from sqlalchemy import select
 from domain.refusal import Refused
 from provider.log import IdempotencyKey, KeyReused, NotFound
 from provider.office import Office
-from provider.settings import Settings
 from provider.work import ATTEMPTS, Act, Busy, Receipt, Stale, Work, command
 from tests.conftest import Clock
 from tests.idempotency import key_of
@@ -33,9 +32,9 @@ class Unwilling(Refused):
 
 
 @pytest.fixture
-def office(unused: Settings, clock: Clock) -> Iterator[Office]:
+def office(showing: Callable[..., Office]) -> Iterator[Office]:
     """A back office of things, in which nothing has happened."""
-    office = Office(unused, (counting,), clock)
+    office = showing(counting)
     yield office
     office.close()
 
