@@ -8,11 +8,14 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Generic, Protocol, Self, TypeVar
 from uuid import UUID, uuid4
 
+from domain.access import Role
 from provider.bootstrap import bootstrap
+from provider.commands import access, people
 from provider.office import Office
 from provider.settings import Settings
 from provider.work import Act
@@ -29,6 +32,15 @@ class Actor(Protocol):
         """Return the same in a copy of the office that it was in."""
 
 
+def hired(
+    office: Office, act: Acting, role: Role, given: str, family: str, email: str | None = None
+) -> tuple[UUID, str]:
+    """Register somebody who has a role, and return them and their token."""
+    somebody = people.register(office, act(), given=given, family=family, email=email).id
+    access.grant(office, act(), person=somebody, role=role)
+    return somebody, access.issue_token(office, act(), person=somebody, roles=(role,), label="test")[1]
+
+
 Played = TypeVar("Played", bound=Actor)
 
 
@@ -36,12 +48,16 @@ Played = TypeVar("Played", bound=Actor)
 class Stage(Generic[Played]):
     """A back office on the disk, to be copied, and who acted in it.
 
-    `token` is the administrator's, `now` what the clock shows. An institution was founded in it, as by the fixtures.
+    `token` is the administrator's, `now` what the clock shows. An institution was founded in it, as by the fixtures,
+    and has a registrar and an auditor.
     """
 
     data: Path
     admin: UUID
     token: str
+    registrar: UUID
+    registrar_token: str
+    auditor_token: str
     now: datetime
     played: Played
 
@@ -58,12 +74,27 @@ class Stage(Generic[Played]):
             said = {"by": admin, "now": clock(), "at": clock(), **said}
             return Act(channel="test", request=uuid4().hex, **said)
 
+        registrar, registrar_token = hired(office, act, Role.REGISTRAR, "Rita", "Registrar", "rita@academy.example")
+        _, auditor_token = hired(office, act, Role.AUDITOR, "Otto", "Auditor")
         played = play(office, act, clock)
         office.close()
-        return cls(data, admin, token, clock(), played)
+        return cls(data, admin, token, registrar, registrar_token, auditor_token, clock(), played)
 
     def copied(self, settings: Settings, clock: Clock) -> Office:
         """Return a copy of the back office, at the time that it was left at."""
         copied(self.data, settings)
         clock.set(self.now)
         return bootstrap(settings, clock)
+
+
+class Nobody:
+    """Who acted where nothing has happened."""
+
+    def at(self, *_: object) -> Nobody:
+        return self
+
+
+@cache
+def staffed() -> Stage[Nobody]:
+    """Let nothing happen but that there is a registrar and an auditor."""
+    return Stage.of(lambda *_: Nobody())

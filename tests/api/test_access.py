@@ -138,6 +138,7 @@ def test_nobody_unknown_is_given_a_role(admin_caller: Caller, rita: UUID, office
         assert admin_caller.post(f"/v1/access/{rita}/grant", said).status_code == 422
 
 
+@pytest.mark.parametrize("stage", [None], ids=["unstaffed"])
 def test_the_list_pages_and_shows_an_earlier_moment(
     admin_caller: Caller, admin: UUID, person: Callable[..., UUID], token_of: Callable[..., str]
 ) -> None:

@@ -42,6 +42,7 @@ def test_the_history_reads_as_sentences_newest_first(registrar_caller: Caller, g
     assert positions == sorted(positions, reverse=True)
 
 
+@pytest.mark.parametrize("stage", [None], ids=["unstaffed"])
 def test_an_entry_says_who_and_when_and_why(
     registrar_caller: Caller, registrar: UUID, grace: UUID, office: Office, clock: Clock
 ) -> None:
@@ -149,6 +150,7 @@ def test_kinds_actors_positions_and_times_are_filters(
     assert len(get("/v1/history?recorded_from=2020-01-01T00:00:00Z").json) > 3
 
 
+@pytest.mark.parametrize("stage", [None], ids=["unstaffed"])
 def test_late_entries_stand_out(registrar_caller: Caller, office: Office, act: Callable[..., Act], grace: UUID) -> None:
     assert registrar_caller.get("/v1/history?late=true").json == []
     happened = datetime.now(UTC) - timedelta(days=3)

@@ -93,6 +93,7 @@ def test_views_that_were_taken_away_are_no_answer(office: Office, admin_caller: 
     must_be_told(answers[0], "taken away")
 
 
+@pytest.mark.parametrize("stage", [None], ids=["unstaffed"])
 def test_views_rolled_back_under_a_server_are_brought_to_the_end_again_by_whoever_reads(
     office: Office, admin_caller: Caller, registrar: UUID, token_of: Callable[..., str], caller: Callable[..., Caller]
 ) -> None:

@@ -131,6 +131,7 @@ def test_unknown_people_are_not_there(registrar_caller: Caller, office: Office) 
     assert (answer.status_code, answer.json["code"]) == (404, "not_found")
 
 
+@pytest.mark.parametrize("stage", [None], ids=["unstaffed"])
 def test_people_page_in_the_order_in_which_they_became_known(
     registrar_caller: Caller, person: Callable[..., UUID]
 ) -> None:

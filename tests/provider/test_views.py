@@ -160,7 +160,7 @@ def test_a_rebuild_that_was_killed_is_gone_on_with(log: EventLog, place: Places)
     orphan = child_of(other.pid)
     while (begun := far(views)) is None:
         os.kill(orphan, SIGCONT)
-        sleep(0.005)
+        sleep(0.02)
         os.kill(orphan, SIGSTOP)
     other.kill()
     other.join()
