@@ -241,6 +241,7 @@ class Connections:
         if mine is not None:
             if not mine.closed:
                 return mine
+            # There may be no other yet.
             self._local.connection = None
             self._lent.remove(mine)
         lent = self._local.connection = Connection[DictRow].connect(self._url, autocommit=True, row_factory=dict_row)

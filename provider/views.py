@@ -148,7 +148,8 @@ class Views:
             except Exception:
                 if not mine.closed:
                     raise
-            # The server was restarted.
+            # The server was restarted; there may be no other connection yet.
+            self._local.connection = None
             self._lent.remove(mine)
             mine.close()
         lent = self._local.connection = Writing(self.engine.connect())

@@ -8,18 +8,23 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from multiprocessing import get_context
 from threading import Event, Thread
+from typing import cast
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+import sqlalchemy
+from psycopg.sql import SQL, Identifier
 from sqlalchemy import func, select
 
 from projections.projection import Projection, Reading, holds
 from provider.locks import AdvisoryLock
 from provider.log import EventLog
 from provider.outage import outage
-from provider.postgres import IN_FLIGHT, Connections
+from provider.postgres import IN_FLIGHT, Connections, PostgresRecorder
 from provider.schema import Schema
 from provider.views import Broken, Views
+from tests.postgres import Server
 from tests.provider.things import Thing, counting, things
 
 SOON = 10
@@ -327,6 +332,29 @@ def test_a_connection_that_was_cut_in_the_middle_of_a_reading_is_made_anew_too(l
 
     assert counts(views.lend()) == [1]
     views.lend().end()
+
+
+def test_who_finds_the_server_away_finds_it_again_when_it_is_back(
+    log: EventLog, views: Views, url: str, postgres_server: Server
+):
+    made(log, steps=1)
+    views.catch_up()
+    name = urlsplit(url).path[1:]
+    with psycopg.connect(postgres_server.url, autocommit=True) as administrator:
+        administrator.execute(SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS false").format(Identifier(name)))
+        administrator.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+        for _ in range(2):
+            with pytest.raises(sqlalchemy.exc.OperationalError):
+                views.lend()
+            with pytest.raises(psycopg.OperationalError):
+                cast(PostgresRecorder, log.recorder).lend().execute("SELECT 1")
+        administrator.execute(SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS true").format(Identifier(name)))
+
+    read = views.lend()
+    assert counts(read) == [1]
+    read.end()
+    made(log)
+    assert views.catch_up() == 3
 
 
 def test_who_catches_up_after_a_cut_does_so_on_a_new_connection(log: EventLog, views: Views, url: str):
