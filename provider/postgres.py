@@ -233,7 +233,7 @@ class Connections:
         self._url = url
         self._patience = patience
         self._local = threading.local()
-        self._lent: list[Connection[DictRow]] = []
+        self._lent: set[Connection[DictRow]] = set()
 
     def lend(self) -> Connection[DictRow]:
         """Give this thread's own connection, or another where the server has closed it."""
@@ -243,9 +243,9 @@ class Connections:
                 return mine
             # There may be no other yet.
             self._local.connection = None
-            self._lent.remove(mine)
+            self._lent.discard(mine)
         lent = self._local.connection = Connection[DictRow].connect(self._url, autocommit=True, row_factory=dict_row)
-        self._lent.append(lent)
+        self._lent.add(lent)
         lent.execute("SELECT set_config('lock_timeout', %s, false)", (f"{self._patience:g}s",))
         return lent
 

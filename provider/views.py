@@ -118,7 +118,7 @@ class Views:
         self._making = self._database.alone("making")
         # Who makes some of them for another process lives on for a moment when that one is killed.
         self._apart = self._database.alone("apart")
-        self._lent: list[Writing] = []
+        self._lent: set[Writing] = set()
         self._local = threading.local()
 
     @cached_property
@@ -150,10 +150,10 @@ class Views:
                     raise
             # The server was restarted; there may be no other connection yet.
             self._local.connection = None
-            self._lent.remove(mine)
+            self._lent.discard(mine)
             mine.close()
         lent = self._local.connection = Writing(self.engine.connect())
-        self._lent.append(lent)
+        self._lent.add(lent)
         lent.begin(opening)
         return lent
 
@@ -338,26 +338,26 @@ class Views:
             after = page[-1][0]
         fold.flush()
 
-    def _make(self, projections: Sequence[Projection], progress: Progress | None) -> int:
+    def _make(self, projections: Sequence[Projection], progress: Progress | None, *, indexed: bool = True) -> int:
         """Fill the tables beside the live ones from the whole log as of now, in two processes if that is worth it.
 
-        Return the position reached.
+        Return the position reached. `indexed` says that they will be live, and need their indexes.
         """
         with self._apart:
             end = self.log.position()
         mine, theirs = _halves(projections) if end >= self.worth_two and (cpu_count() or 1) > 1 else (projections, [])
         if not theirs:
-            return self._fill(mine, end, progress)
+            return self._fill(mine, end, progress, indexed=indexed)
         # A fresh interpreter, since threads and open SQLite files don't survive a fork.
         context = get_context("spawn")
         everything = [_whereabouts(each) for each in self.projections]
         names = [each.name for each in theirs]
         other = context.Process(
-            target=_fill_apart, args=(self._given, self.log.place, everything, names, end), daemon=True
+            target=_fill_apart, args=(self._given, self.log.place, everything, names, end, indexed), daemon=True
         )
         other.start()
         try:
-            place = self._fill(mine, end, progress)
+            place = self._fill(mine, end, progress, indexed=indexed)
         except BaseException:
             other.terminate()
             raise
@@ -370,8 +370,8 @@ class Views:
             )
         return place
 
-    def _fill(self, projections: Sequence[Projection], end: int, progress: Progress | None) -> int:
-        """Apply the log up to a position to tables beside the live ones, in large pages, then index them."""
+    def _fill(self, projections: Sequence[Projection], end: int, progress: Progress | None, *, indexed: bool) -> int:
+        """Apply the log up to a position to tables beside the live ones, in large pages, and index them then."""
         # What is folded is no garbage, and there is a lot of it: looking for cycles in it takes a tenth of the time.
         collecting = gc.isenabled()
         gc.disable()
@@ -383,7 +383,8 @@ class Views:
         finally:
             if collecting:
                 gc.enable()
-        self._index(projections, indexes)
+        if indexed:
+            self._index(projections, indexes)
         with self._building() as connection:
             self._database.give_room(connection, SERVING)
         return place
@@ -455,7 +456,8 @@ class Views:
         with self._writing() as connection:
             # What is to prove the live views is made from the first event by itself.
             self._drop_beside(connection, self.projections)
-        place = self._make(self.projections, progress)
+        # They are compared and thrown away: nobody looks anything up in them but by its key.
+        place = self._make(self.projections, progress, indexed=False)
         differences: list[str] = []
         self.catch_up()
         with self._turn, self._writing() as connection:
@@ -539,7 +541,7 @@ def _whereabouts(projection: Projection) -> tuple[str, str]:
 
 
 def _fill_apart(
-    place: Place, log: Place, whereabouts: Sequence[tuple[str, str]], names: Sequence[str], end: int
+    place: Place, log: Place, whereabouts: Sequence[tuple[str, str]], names: Sequence[str], end: int, indexed: bool
 ) -> None:
     """Fill the tables of some views beside the live ones, as another process; `whereabouts` are those of all."""
     projections = [
@@ -553,7 +555,7 @@ def _fill_apart(
     events = EventLog(log)
     views = Views(place, events, projections)
     with views._apart:
-        views._fill([each for each in projections if each.name in names], end, None)
+        views._fill([each for each in projections if each.name in names], end, None, indexed=indexed)
     views.close()
     events.close()
 

@@ -114,7 +114,7 @@ class Warm:
         # Who should have gone with its test may still write.
         administer.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
-            "AND pid <> ALL(%s) AND pid <> pg_backend_pid()",
+            "AND usename = current_user AND pid <> ALL(%s) AND pid <> pg_backend_pid()",
             (idle,),
         )
         if (touched := administer.execute(_TOUCHED).fetchall()) != self._touched:

@@ -57,7 +57,7 @@ def fill(place: Places, log: EventLog) -> None:
 
     It finds its views by their module and name, as another interpreter has to.
     """
-    _fill_apart(place("views"), log.place, [_whereabouts(counting)], ["test_counting"], log.position())
+    _fill_apart(place("views"), log.place, [_whereabouts(counting)], ["test_counting"], log.position(), True)
 
 
 def rows(views: Views, at: int | None = None) -> list[tuple[int, list[int]]]:
@@ -235,6 +235,16 @@ def test_what_was_begun_with_another_log_is_not_gone_on_with(log: EventLog, view
     assert views.verify() == []
 
 
+def indexes(place: Place) -> list[tuple[str]]:
+    """Return the indexes of the first view's table, but for that of its key."""
+    return done_to(
+        place,
+        "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'test_things' AND sql IS NOT NULL"
+        if isinstance(place, Path)
+        else "SELECT indexname FROM pg_indexes WHERE tablename = 'test_things' AND position('_by_' IN indexname) > 0",
+    )
+
+
 def test_a_rebuild_killed_before_the_swap_makes_no_index_twice(log: EventLog, views: Views, place: Places):
     log.record(walked(9), asked={})
     views.catch_up()
@@ -242,12 +252,25 @@ def test_a_rebuild_killed_before_the_swap_makes_no_index_twice(log: EventLog, vi
 
     views.rebuild()
 
-    indexes = (
-        "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'test_things' AND sql IS NOT NULL"
-        if isinstance(views.place, Path)
-        else "SELECT indexname FROM pg_indexes WHERE tablename = 'test_things' AND position('_by_' IN indexname) > 0"
-    )
-    assert len(done_to(views.place, indexes)) == 1
+    assert len(indexes(views.place)) == 1
+    assert views.verify() == []
+
+
+def test_a_rebuild_that_goes_on_from_a_verification_that_was_ended_has_its_indexes(log: EventLog, views: Views):
+    log.record(walked(99), asked={})
+    views.catch_up()
+    views.rebuild_page = 30
+
+    def end(done: int, of: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        views.verify(end)
+    told: list[tuple[int, int]] = []
+    views.rebuild(progress=lambda done, of: told.append((done, of)))
+
+    assert told[0] == (30, 100)
+    assert len(indexes(views.place)) == 1
     assert views.verify() == []
 
 
