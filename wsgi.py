@@ -28,7 +28,7 @@ for handler in logging.getLogger().handlers:
 
 settings = Settings.read(os.environ)
 # gunicorn imports this in each worker, after the fork.
-office = bootstrap(settings)
+office = bootstrap(settings, serving=True)
 with suppress(JournalInUse):
     # Files that expired while nobody was here; what can't be wiped now is found again by the next sweep.
     office.desk.sweep()

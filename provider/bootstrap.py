@@ -37,6 +37,8 @@ def place_of_views(settings: Settings) -> Place:
     return place_of(settings.place("views"), PROJECTIONS)
 
 
-def bootstrap(settings: Settings, clock: Clock = utc_now, progress: Progress | None = None) -> Office:
-    """Open the back office of one institution, as the settings say."""
-    return Office(settings, PROJECTIONS, clock, progress)
+def bootstrap(
+    settings: Settings, clock: Clock = utc_now, progress: Progress | None = None, *, serving: bool = False
+) -> Office:
+    """Open the back office of one institution, as the settings say; `serving` is for a server's process."""
+    return Office(settings, PROJECTIONS, clock, progress, serving=serving)

@@ -13,6 +13,7 @@ from projections.projection import Projection
 from provider.beforehand import opening
 from provider.desk import Desk
 from provider.durable import open_engine, upgrade
+from provider.follower import Follower
 from provider.keys import Keys
 from provider.locks import AdvisoryLocks, Locks
 from provider.log import EventLog, Progress
@@ -62,8 +63,13 @@ class Office:
         projections: Sequence[Projection],
         clock: Clock = utc_now,
         progress: Progress | None = None,
+        *,
+        serving: bool = False,
     ) -> None:
-        """Open all stores; `progress` is told how far the views are where they have to be made first."""
+        """Open all stores; `progress` is told how far the views are where they have to be made first.
+
+        `serving` says that many will ask at once, for as long as this process lives.
+        """
         self.settings = settings
         self.clock = clock
         with opening(settings):
@@ -83,6 +89,8 @@ class Office:
         self.views = Views(settings.place("views"), self.log, projections)
         self.views.open(progress)
         self.views.catch_up()
+        self.follower = Follower(self.views) if serving else None
+        """What brings the views to marks that were answered already; None where a command does it before it answers."""
 
     def _seconds(self) -> float:
         return self.clock().timestamp()
@@ -121,6 +129,8 @@ class Office:
 
     def close(self) -> None:
         """Let go of all files."""
+        if self.follower is not None:
+            self.follower.close()
         self.views.close()
         self.locks.close()
         self.log.close()

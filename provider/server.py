@@ -21,12 +21,17 @@ from typing import Any
 
 import orjson
 from gunicorn.glogging import Logger as GunicornLogger
+from gunicorn.workers.gthread import ThreadWorker
 from prometheus_client import values
 
 _SECRET = re.compile(r"prv_[0-9A-Za-z]+|[^\s/@\"'=]+@[^\s/@\"'=]+")
 """Tokens and e-mail addresses, should somebody put one where it does not belong, such as into a path."""
 _OF_A_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _OURS = ("domain.", "projections.", "provider.", "api.")
+
+
+A_MOMENT, MANY = 0.0003, 4
+"""Seconds that a worker waits for each of its connections, up to so many, before it takes another."""
 
 
 class JsonLines(logging.Formatter):
@@ -110,7 +115,19 @@ class Logger(GunicornLogger):  # type: ignore[misc]
         super().exception(msg, *(str(each).partition("?")[0] for each in args), **kwargs)
 
 
-worker_class = "gthread"
+class Worker(ThreadWorker):  # type: ignore[misc]
+    """A worker of threads that lets one with fewer connections take the next.
+
+    Otherwise whoever looks first takes it: often the one that has just taken another, so that some of few clients share
+    one processor while another has nothing to do.
+    """
+
+    def accept(self, listener: Any) -> None:
+        time.sleep(A_MOMENT * min(self.nr_conns, MANY))
+        super().accept(listener)
+
+
+worker_class = Worker
 logger_class = Logger
 accesslog = "-"
 # Every store is opened after the fork: an SQLite connection must not be carried into another process.

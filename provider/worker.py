@@ -25,7 +25,7 @@ def follow(office: Office, stop: threading.Event, *, look_again: float = LOOK_AG
     """Bring the views to the end of the log, again and again, until told to stop.
 
     What fails is logged and tried again: the database may be away for a while. Any number of these may run, on any
-    number of hosts, beside any number of servers, which catch up by themselves after each command.
+    number of hosts, beside any number of servers, which catch up by themselves.
     """
     while not stop.is_set():
         try:

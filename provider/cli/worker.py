@@ -11,8 +11,9 @@ from provider.cli import console
 def command() -> None:
     """Keep the views at the end of the log, until interrupted.
 
-    Servers do so by themselves after each command. A worker takes over what a server that died left behind, and is
-    woken by PostgreSQL as soon as anything is recorded. Let one run on each host, or none on a single machine.
+    Servers do so by themselves after each command, or a moment after a mark. A worker takes over what a server that
+    died left behind, and is woken by PostgreSQL as soon as anything is recorded. Let one run on each host, or none on
+    a single machine.
     """
     import logging
     import signal

@@ -218,6 +218,8 @@ def declare_no_show(work: Work, *, enrolment: UUID, reason: str, note: str | Non
 
     :raises WasPresent: a mark that stands has them there.
     """
+    # Whoever was marked a moment ago was there.
+    work.office.views.catch_up()
     known = work.addressed(Enrolment, enrolment)
     row = roster.enrolment(work.read, enrolment)
     attended = row is not None and any(Status(mark["status"]).attended for mark in row["marks"].values())

@@ -17,7 +17,7 @@ from projections import directory
 from projections import registers as view
 from provider.locks import AdvisoryLock, Held
 from provider.office import Office
-from provider.work import Act, NotFound, Receipt, Stale, Work, command
+from provider.work import Act, NotFound, Receipt, Stale, Work, brief_command, command
 
 
 class CandidateSealsNot(Forbidden):
@@ -59,7 +59,7 @@ def mark(
     )
 
 
-@command
+@brief_command
 def _mark(
     work: Work, *, course: UUID, session: int, marks: Sequence[MarkRequest], sent_at: datetime, registrar: bool
 ) -> Receipt:
@@ -102,7 +102,7 @@ def mark_all_present(
     )
 
 
-@command
+@brief_command
 def _mark_all_present(
     work: Work, *, course: UUID, session: int, except_: Sequence[MarkRequest], registrar: bool
 ) -> Receipt:

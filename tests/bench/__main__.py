@@ -117,7 +117,7 @@ def over_http(folder: Path, floor_folder: Path, names: list[str], asked: argpars
             if "mark_http" in names:
                 marks = Marks(seeded, single, 1)
                 mine, floors = turns(
-                    lambda: checked(run(port, marks, connections=4, seconds=asked.seconds)),
+                    lambda: marks.run(port, connections=4, seconds=asked.seconds),
                     lambda: checked(run(floor_port, insert, connections=4, seconds=asked.seconds)),
                     asked.rounds,
                 )
@@ -126,21 +126,19 @@ def over_http(folder: Path, floor_folder: Path, names: list[str], asked: argpars
                 figures.append(steady(port, floor_port, marks, insert, rate, asked))
             if "marks_batch" in names:
                 marks = Marks(seeded, batches, 30)
-                results = [
-                    checked(run(port, marks, connections=2, seconds=min(asked.seconds, 3.0)))
-                    for _ in range(asked.rounds)
-                ]
+                seconds = min(asked.seconds, 3.0)
+                _, *results = [marks.run(port, connections=2, seconds=seconds) for _ in range(asked.rounds + 1)]
                 value = median(each.rate for each in results) * 30
                 figures.append(Figure("marks_batch", round(value, 1), "marks/s", None, None, ">= 4000", value >= 4000))
     return figures
 
 
 def steady(
-    port: int, floor_port: int, marks: Requests, insert: Requests, rate: float, asked: argparse.Namespace
+    port: int, floor_port: int, marks: Marks, insert: Requests, rate: float, asked: argparse.Namespace
 ) -> Figure:
     """Compare the slowest hundredth at half the floor's rate."""
     mine, floors = turns(
-        lambda: checked(run(port, marks, connections=4, seconds=asked.seconds, rate=rate)),
+        lambda: marks.run(port, connections=4, seconds=asked.seconds, rate=rate),
         lambda: checked(run(floor_port, insert, connections=4, seconds=asked.seconds, rate=rate)),
         asked.rounds,
     )

@@ -16,9 +16,7 @@ from provider.bootstrap import PROJECTIONS
 from provider.log import EventLog
 from provider.settings import Settings
 from provider.views import Views
-from tests.bench.against import checked
 from tests.bench.figure import Figure
-from tests.bench.load import run
 from tests.bench.marks import Marks
 from tests.bench.on_postgres import moved
 from tests.bench.servers import ROOT, clean, seed, served
@@ -68,7 +66,7 @@ def courses(asked: argparse.Namespace, batch: int) -> int:
 
 
 def _arrive(port: int, marks: Marks, batch: int, asked: argparse.Namespace, rate: float = MARKS) -> None:
-    checked(run(port, marks, connections=4, seconds=asked.seconds, rate=rate / batch))
+    marks.run(port, connections=4, seconds=asked.seconds, rate=rate / batch)
 
 
 def _figure(name: str, environment: dict[str, str], asked: argparse.Namespace, arrive: Callable[[], None]) -> Figure:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from uuid import uuid4
 
 import orjson
 
-from tests.bench.load import Requests, http
-from tests.bench.servers import Class, Seeded
+from tests.bench.against import checked
+from tests.bench.load import Requests, Result, http, run
+from tests.bench.servers import Class, Seeded, fetched
 
 SESSIONS = (1, 2, 3, 4)
 
@@ -35,6 +37,14 @@ class Marks:
                 ]
                 yield http("POST", path, token=self.seeded.token, body=orjson.dumps({"sent_at": now, "marks": marks}))
         raise RuntimeError("there are no more marks to send; seed more courses")
+
+    def run(self, port: int, *, connections: int, seconds: float, rate: float | None = None) -> Result:
+        """Send them for some seconds, which last until the views have the last: whoever looks at a roster sees all."""
+        result = checked(run(port, self, connections=connections, seconds=seconds, rate=rate))
+        began = time.perf_counter()
+        fetched(port, self.seeded)
+        result.seconds += time.perf_counter() - began
+        return result
 
 
 def same(request: bytes) -> Requests:

@@ -33,7 +33,7 @@ def mark_http_postgres(folder: Path, asked: argparse.Namespace) -> Figure:
             served("tests.bench.floor:app", bare, seeded.data) as floor,
         ):
             mine, floors = turns(
-                lambda: checked(run(server.port, marks, connections=4, seconds=asked.seconds)),
+                lambda: marks.run(server.port, connections=4, seconds=asked.seconds),
                 lambda: checked(run(floor.port, insert, connections=4, seconds=asked.seconds)),
                 asked.rounds,
             )

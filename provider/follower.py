@@ -1,0 +1,61 @@
+"""A thread that brings the views to the end of the log for commands that were answered before."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from provider.views import Views
+
+LOGGER = logging.getLogger(__name__)
+PAUSE = 0.01
+"""Seconds in which events gather. To fold ten together takes hardly longer than to fold one."""
+
+
+class Follower:
+    """Brings the views of a server to what was recorded a moment ago, in as few steps as there are moments.
+
+    Nobody has to wait for it: whoever reads brings them to the end of the log by themselves.
+    """
+
+    def __init__(self, views: Views, pause: float = PAUSE) -> None:
+        self._views = views
+        self._pause = pause
+        self._to = 0
+        self._told = threading.Event()
+        self._ended = threading.Event()
+        self._guard = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def tell(self, position: int) -> None:
+        """Let the views be brought to a position soon."""
+        with self._guard:
+            self._to = max(self._to, position)
+            if self._thread is None:
+                # Here and not before: a thread is gone after a fork.
+                self._thread = threading.Thread(target=self._follow, name="follower", daemon=True)
+                self._thread.start()
+        self._told.set()
+
+    def _follow(self) -> None:
+        while True:
+            self._told.wait()
+            ended = self._ended.wait(self._pause)
+            # Whoever tells from here on is heard the next time.
+            self._told.clear()
+            try:
+                self._views.catch_up(self._to)
+            except Exception:
+                LOGGER.exception("the views could not catch up; the next request will try again")
+            if ended:
+                return
+
+    def close(self) -> None:
+        """End, with the views where they should be."""
+        if self._thread is not None:
+            self._ended.set()
+            self._told.set()
+            self._thread.join()
+            self._thread = None

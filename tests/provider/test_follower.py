@@ -1,0 +1,135 @@
+"""Marks are answered once they are recorded; the views of a server come after them, and nobody notices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import text
+
+from domain.enrolment import WasPresent
+from provider.bootstrap import bootstrap
+from provider.commands import enrolments
+from provider.follower import Follower
+from provider.office import Office
+from provider.work import MANY
+from tests.academy import Acting
+from tests.classroom import Classroom, seated
+from tests.conftest import Clock
+from tests.provider.test_worker import caught_up, until
+from tests.stage import Stage
+
+NEVER = 3_600.0
+"""Seconds after which a follower would come, in tests that are over long before."""
+
+
+@pytest.fixture
+def stage() -> Stage[Classroom]:
+    """Ada and Bob have a seat in a class that is about to begin."""
+    return seated("Ada", "Bob")
+
+
+@pytest.fixture
+def room(office: Office, act: Acting, clock: Clock, stage: Stage[Classroom]) -> Classroom:
+    return stage.played.at(office, act, clock)
+
+
+@pytest.fixture
+def late(office: Office) -> Iterator[None]:
+    """Let the office have a follower that comes only when it is told to end."""
+    office.follower = Follower(office.views, NEVER)
+    yield
+    office.follower.close()
+
+
+def test_a_server_s_office_has_a_follower_and_another_catches_up_before_it_answers(
+    office: Office, room: Classroom, clock: Clock
+) -> None:
+    assert office.follower is None
+    room.mark(room.said("Ada"))
+    assert caught_up(office)
+    serving = bootstrap(office.settings, clock, serving=True)
+    assert isinstance(serving.follower, Follower)
+    serving.close()
+
+
+@pytest.mark.usefixtures("late")
+def test_a_mark_is_answered_before_the_views_have_it(office: Office, room: Classroom) -> None:
+    marked = room.mark(room.said("Ada"))
+    assert marked.position == office.log.position()
+    assert not caught_up(office)
+    assert room.attendance()["Ada"] != "present"
+
+
+@pytest.mark.usefixtures("late")
+def test_all_present_is_answered_before_the_views_have_it(office: Office, room: Classroom) -> None:
+    room.all_present()
+    assert not caught_up(office)
+
+
+@pytest.mark.usefixtures("late")
+def test_the_views_have_a_whole_class_when_it_is_answered(office: Office, room: Classroom) -> None:
+    for number in range(MANY):
+        room.people[f"Learner {number}"] = room.enrol(f"Learner {number}")
+    room.mark(*(room.said(name) for name in room.people))
+    assert caught_up(office)
+
+
+def test_the_views_come_after_a_mark_by_themselves(office: Office, room: Classroom) -> None:
+    office.follower = Follower(office.views)
+    for name in ("Ada", "Bob"):
+        room.mark(room.said(name))
+        until(lambda: caught_up(office))
+    assert set(room.attendance().values()) == {"present"}
+
+
+@pytest.mark.usefixtures("late")
+def test_any_other_command_brings_the_views_to_the_marks_before_it(
+    office: Office, room: Classroom, act: Acting
+) -> None:
+    room.mark(room.said("Ada"))
+    enrolments.request(office, act(), course=room.course, given="Eve", family="Learner")
+    assert caught_up(office)
+    assert room.attendance()["Ada"] == "present"
+
+
+@pytest.mark.usefixtures("late")
+def test_who_was_marked_a_moment_ago_is_no_no_show(office: Office, room: Classroom, act: Acting) -> None:
+    room.mark(room.said("Ada"))
+    with pytest.raises(WasPresent):
+        enrolments.declare_no_show(office, act(), enrolment=room.enrolment("Ada"), reason="never_came")
+
+
+@pytest.mark.usefixtures("late")
+def test_a_register_is_sealed_with_the_marks_of_a_moment_ago(office: Office, room: Classroom) -> None:
+    room.all_present()
+    assert not caught_up(office)
+    room.clock.set(room.starts(1).replace(hour=20))
+    room.seal()
+    assert room.register()["sealed_version"] == 1
+
+
+def test_an_office_that_closes_leaves_the_views_at_the_marks(office: Office, room: Classroom) -> None:
+    office.follower = Follower(office.views, NEVER)
+    room.mark(room.said("Ada"))
+    office.follower.close()
+    assert caught_up(office)
+
+
+def test_a_follower_that_was_never_told_anything_ends(office: Office) -> None:
+    Follower(office.views, NEVER).close()
+
+
+def test_what_failed_is_logged_and_tried_again_with_the_next_mark(
+    office: Office, room: Classroom, caplog: pytest.LogCaptureFixture
+) -> None:
+    office.follower = Follower(office.views)
+    with office.views.engine.connect() as connection:
+        connection.execute(text("ALTER TABLE history_entries RENAME TO elsewhere"))
+    room.mark(room.said("Ada"))
+    until(lambda: "the views could not catch up" in caplog.text)
+    with office.views.engine.connect() as connection:
+        connection.execute(text("ALTER TABLE elsewhere RENAME TO history_entries"))
+    room.mark(room.said("Bob"))
+    until(lambda: caught_up(office))
+    assert set(room.attendance().values()) == {"present"}
