@@ -1,0 +1,98 @@
+"""The worker of gunicorn: who stays with a connection keeps nobody waiting, and nothing is lost on it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from tests.bench import servers
+from tests.bench.load import Wire, http
+from tests.bench.servers import Server, served
+
+ASK = http("GET", "/livez")
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A server with one process and one thread, which answers at once."""
+    monkeypatch.setattr(servers, "WORKERS", 1)
+    monkeypatch.setattr(servers, "THREADS", 1)
+    with served("tests.bench.floor:app", {"BENCH_FOLDER": str(tmp_path)}, tmp_path) as server:
+        yield server
+
+
+def test_one_thread_answers_many_connections_in_turns(server: Server) -> None:
+    wires = [Wire(server.port) for _ in range(5)]
+    assert [wire.ask(ASK) for _ in range(20) for wire in wires] == [200] * 100
+    for wire in wires:
+        wire.close()
+
+
+def test_a_connection_that_says_nothing_more_keeps_nobody_waiting(server: Server) -> None:
+    quiet, other = Wire(server.port), Wire(server.port)
+    assert quiet.ask(ASK) == 200
+    assert other.ask(ASK) == 200
+    assert quiet.ask(ASK) == 200
+    quiet.close()
+    other.close()
+
+
+def test_requests_that_come_together_are_all_answered(server: Server) -> None:
+    with closing(socket.create_connection(("127.0.0.1", server.port), timeout=10)) as wire:
+        wire.sendall(ASK * 20)
+        answers = b""
+        while answers.count(b"HTTP/1.1 200") < 20:
+            more = wire.recv(65536)
+            assert more, "the server let go before all was answered"
+            answers += more
+
+
+def test_who_goes_away_in_between_is_let_go(server: Server) -> None:
+    for _ in range(20):
+        wire = Wire(server.port)
+        assert wire.ask(ASK) == 200
+        wire.close()
+
+
+def test_a_server_that_is_told_to_end_ends_though_connections_are_kept(server: Server) -> None:
+    wire = Wire(server.port)
+    assert wire.ask(ASK) == 200
+    began = time.monotonic()
+    os.kill(server.process, signal.SIGTERM)
+    while wire.socket.recv(1):
+        pass
+    assert time.monotonic() - began < 10
+    wire.close()
+
+
+def test_each_answer_has_one_line_in_the_log(server: Server, tmp_path: Path) -> None:
+    wire = Wire(server.port)
+    asked = [http("GET", "/livez"), http("GET", "/nowhere/ada@example.org?name=Ada"), http("GET", "/prv_0Secret")]
+    assert [wire.ask(each) for each in asked] == [200, 404, 404]
+    wire.close()
+    said = _requests(tmp_path / "server.log")
+    # Who is answered need not wait for the line.
+    give_up = time.monotonic() + 10
+    while said[-1]["path"] != "/…" and time.monotonic() < give_up:
+        time.sleep(0.01)
+        said = _requests(tmp_path / "server.log")
+    assert [(line["method"], line["path"], line["status"]) for line in said[-3:]] == [
+        ("GET", "/livez", 200),
+        ("GET", "/nowhere/…", 404),
+        ("GET", "/…", 404),
+    ]
+    assert all(line["logger"] == "gunicorn.access" and line["ms"] >= 0 for line in said)
+
+
+def _requests(log: Path) -> list[dict[str, Any]]:
+    lines = [orjson.loads(line) for line in log.read_bytes().splitlines()]
+    return [line for line in lines if line["event"] == "request"]
