@@ -116,6 +116,19 @@ class Page:
         return cls(rows[:limit], tuple(last[name] for name in key))
 
 
+class Ready(Response):
+    """An answer that is all there: it goes out without what the library does for streams and half-written headers."""
+
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        if self.status_code >= HTTPStatus.MULTIPLE_CHOICES or environ["REQUEST_METHOD"] == "HEAD":
+            # The library leaves out what these must not have.
+            return super().__call__(environ, start_response)
+        content = self.get_data()
+        self.headers["Content-Length"] = str(len(content))
+        start_response(self.status, self.headers.to_wsgi_list())
+        return [content]
+
+
 class Problem(Answer):
     """What goes wrong, as in RFC 9457."""
 
@@ -392,7 +405,7 @@ def receipt(
         "ids": done.ids,
         **(beside or {}),
     }
-    response = Response(_json(said), status=201 if creates else 200, mimetype="application/json")
+    response = Ready(_json(said), status=201 if creates else 200, mimetype="application/json")
     response.headers["ETag"] = f'"{done.version}"'
     if done.position is not None:
         response.headers["X-Position"] = str(done.position)
@@ -405,7 +418,7 @@ def receipt(
 
 def json_answer(said: Any, *, status: int = 200, position: int | None = None) -> Response:
     """Return any other answer as JSON."""
-    response = Response(_json(said), status=status, mimetype="application/json")
+    response = Ready(_json(said), status=status, mimetype="application/json")
     if position is not None:
         response.headers["X-Position"] = str(position)
     return response

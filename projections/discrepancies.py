@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
-from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -37,6 +36,7 @@ from projections.projection import (
     uid,
     view_table,
 )
+from projections.roster import enrolment_of
 
 DISCREPANCIES = UUID("5b0a1a52-6f0e-4f35-9d0c-0c7b6f9f6b0e")
 MANY = 500
@@ -252,12 +252,7 @@ def _place(rows: Rows, stream: UUID, aspect: Aspect, person: UUID | str) -> str:
     """Return the row of `places` in which it is noted when this aspect of the stream is set again for the person."""
     if aspect is not Aspect.REGISTER or (register := rows.get(registers, stream)) is None:
         return str(stream)
-    return _enrolment_of(register["course"], str(person))
-
-
-@lru_cache(maxsize=16_384)
-def _enrolment_of(course: str, person: str) -> str:
-    return str(Enrolment.create_id(UUID(course), UUID(person)))
+    return enrolment_of(register["course"], str(person))
 
 
 def _index_line(rows: Rows, document: str, line: int, course: str, rests_on: Sequence[Sequence[Any]]) -> None:

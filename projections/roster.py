@@ -107,8 +107,10 @@ ON_COURSE = (Stage.CONFIRMED.value, Stage.NO_SHOW.value)
 
 
 @lru_cache(maxsize=16_384)
-def _enrolment_of(course: UUID | str, person: UUID | str) -> str:
-    return str(Enrolment.create_id(UUID(str(course)), UUID(str(person))))
+@lru_cache(maxsize=16_384)
+def enrolment_of(course: str, person: str) -> str:
+    """Return the id of a person's enrolment in a course; the same ones come again and again in a log."""
+    return str(Enrolment.create_id(UUID(course), UUID(person)))
 
 
 @roster.on(Enrolment.Requested)
@@ -289,19 +291,21 @@ def _seated(rows: Rows, event: Course.SeatTaken | Course.Queued, enrolment: UUID
 
 @roster.on(Course.SeatHeld)
 def _seat_held(rows: Rows, event: Course.SeatHeld) -> None:
-    rows.change(enrolments, _enrolment_of(event.originator_id, event.person), seat_held=True, skipped=None)
+    rows.change(enrolments, enrolment_of(str(event.originator_id), str(event.person)), seat_held=True, skipped=None)
 
 
 @roster.on(Course.SkippedInQueue)
 def _skipped(rows: Rows, event: Course.SkippedInQueue) -> None:
-    rows.change(enrolments, _enrolment_of(event.originator_id, event.person), seat_held=False, skipped=event.reason)
+    rows.change(
+        enrolments, enrolment_of(str(event.originator_id), str(event.person)), seat_held=False, skipped=event.reason
+    )
 
 
 @roster.on(Course.QueueLeft, Course.SeatFreed)
 def _left(rows: Rows, event: Course.QueueLeft | Course.SeatFreed) -> None:
     rows.change(
         enrolments,
-        _enrolment_of(event.originator_id, event.person),
+        enrolment_of(str(event.originator_id), str(event.person)),
         ticket=None,
         seat_held=False,
         skipped=None,
@@ -359,7 +363,7 @@ def _marked_in(rows: Rows, event: AttendanceRegister.Event, person: UUID) -> tup
     register = rows.get(registers, event.originator_id)
     if register is None:
         raise LookupError(f"The roster has no register {event.originator_id}.")
-    enrolment = _enrolment_of(register["course"], person)
+    enrolment = enrolment_of(register["course"], str(person))
     row = rows.get(enrolments, enrolment)
     if row is None:
         raise LookupError(f"The roster has no enrolment {enrolment}, though it was marked.")

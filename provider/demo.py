@@ -52,6 +52,8 @@ CAPACITY = 14
 SESSIONS = (1, 2, 3, 4)
 HALF_DAYS = (("09:00", "12:30"), ("13:30", "17:30"))
 CONTACT_MINUTES = 210
+MANY = frozenset({"rows", "problems"})
+"""Those counts of a dry run that are named by a noun; of one, it is another word."""
 TIMEOUT = 30
 """Seconds for one answer."""
 
@@ -776,7 +778,11 @@ class Story:
         return found
 
     def _show_dry_run(self, title: str, dry: Mapping[str, Any]) -> None:
-        counts = [f"{count} {name.replace('_', ' ')}" for name, count in dry["counts"].items() if count]
+        counts = [
+            f"{number} {name.removesuffix('s') if number == 1 and name in MANY else name.replace('_', ' ')}"
+            for name, number in dry["counts"].items()
+            if number
+        ]
         problems = [
             f"Row {each['row']}{', ' + each['column'] if each['column'] else ''}: {each['message']}"
             for each in dry["problems"]

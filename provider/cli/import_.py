@@ -117,7 +117,7 @@ def _digest(preview: Preview, content: bytes) -> str:
 
 def _print(preview: Preview, digest: str) -> None:
     counts = preview.plan.count()
-    click.echo(f"{counts['rows']} rows, of which")
+    click.echo(f"{counts['rows']} {'row' if counts['rows'] == 1 else 'rows'}, of which")
     for step, words in STEPS.items():
         if counts[step]:
             click.echo(f"{counts[step]:>6} {words}")
