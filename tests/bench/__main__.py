@@ -114,6 +114,12 @@ def over_http(folder: Path, floor_folder: Path, names: list[str], asked: argpars
                     asked.rounds,
                 )
                 figures.append(against("roster", mine, floors, "requests/s", 0.5))
+                slow, base = (median(each.quantile(0.99) for each in side) * 1000 for side in (mine, floors))
+                figures.append(
+                    Figure(
+                        "roster_p99", round(slow, 2), "ms", round(base, 2), round(slow / base, 2), "< 10 ms", slow < 10
+                    )
+                )
             if "mark_http" in names:
                 marks = Marks(seeded, single, 1)
                 mine, floors = turns(
