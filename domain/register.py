@@ -499,6 +499,14 @@ class AttendanceRegister(Aggregate):
         """The numbers of the amendments that wait for a decision."""
         return tuple(sorted(self._pending))
 
+    def person_of_amendment(self, number: int) -> UUID:
+        """Return whose mark an amendment is about, decided or not.
+
+        :raises NoSuchAmendment: there is none of that number.
+        """
+        mark, _ = self._requested(number)
+        return self._known[mark].person
+
     @property
     def set_aside(self) -> tuple[Mark, ...]:
         """The marks that wait for the registrar."""
@@ -928,12 +936,15 @@ class AttendanceRegister(Aggregate):
             raise NotSetAside("This mark is not set aside, or the registrar has dealt with it.")
         return self._known[mark]
 
-    def _undecided(self, number: int) -> tuple[Mark, UUID]:
+    def _requested(self, number: int) -> tuple[UUID, UUID]:
         if not 1 <= number <= len(self._requests):
             raise NoSuchAmendment(f"This register has no amendment {number}.", field="number")
+        return self._requests[number - 1]
+
+    def _undecided(self, number: int) -> tuple[Mark, UUID]:
+        mark, requester = self._requested(number)
         if number not in self._pending:
             raise AmendmentDecided(f"Amendment {number} was decided before. Request a new one.")
-        mark, requester = self._requests[number - 1]
         return self._known[mark], requester
 
     def _must_be_open(self) -> None:

@@ -843,12 +843,6 @@ def undecided_amendments(read: Reading, streams: Collection[str], *, at: int | N
     return Counter(row["register"] for row in _rows(read, query, amendments, at))
 
 
-def person_of_amendment(read: Reading, stream: UUID, number: int) -> str | None:
-    """Return whose mark an amendment is about; None where there is no such amendment."""
-    query = select(amendments).where(amendments.c.register == str(stream), amendments.c.number == number)
-    return next((row["person"] for row in _rows(read, query, amendments, None)), None)
-
-
 def _attendance(book: Book, person: str, said: Mapping[str, list[dict[str, Any]]]) -> dict[str, Any]:
     mark = book.mark_of(person)
     return {

@@ -107,7 +107,6 @@ ON_COURSE = (Stage.CONFIRMED.value, Stage.NO_SHOW.value)
 
 
 @lru_cache(maxsize=16_384)
-@lru_cache(maxsize=16_384)
 def enrolment_of(course: str, person: str) -> str:
     """Return the id of a person's enrolment in a course; the same ones come again and again in a log."""
     return str(Enrolment.create_id(UUID(course), UUID(person)))

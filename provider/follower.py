@@ -35,22 +35,26 @@ class Follower:
             self._to = max(self._to, position)
             if self._thread is None:
                 # Here and not before: a thread is gone after a fork.
-                self._thread = threading.Thread(target=self._follow, name="follower", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._follow, name="follower", daemon=True)
+                thread.start()
+                self._thread = thread
         self._told.set()
 
     def _follow(self) -> None:
-        while True:
+        while not self._ended.is_set():
             self._told.wait()
-            ended = self._ended.wait(self._pause)
+            self._ended.wait(self._pause)
             # Whoever tells from here on is heard the next time.
             self._told.clear()
-            try:
-                self._views.catch_up(self._to)
-            except Exception:
-                LOGGER.exception("the views could not catch up; the next request will try again")
-            if ended:
-                return
+            self._catch_up()
+        # What was told while it caught up for the last time.
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        try:
+            self._views.catch_up(self._to)
+        except Exception:
+            LOGGER.exception("the views could not catch up; the next request will try again")
 
     def close(self) -> None:
         """End, with the views where they should be."""

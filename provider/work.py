@@ -29,7 +29,7 @@ LOGGER = logging.getLogger(__name__)
 Said = ParamSpec("Said")
 Kind = TypeVar("Kind", bound=Aggregate)
 ATTEMPTS = 12
-MANY = 10
+ENOUGH = 10
 """Events of one command from which on the views catch up before it is answered."""
 
 
@@ -201,7 +201,7 @@ def command(
     return _carried_out(function, _catch_up)
 
 
-def brief_command(
+def quick_command(
     function: Callable[Concatenate[Work, Said], Receipt],
 ) -> Callable[Concatenate[Office, Act, Said], Receipt]:
     """Make a command as `command` does, for what many do at once: a server's views catch up a moment later.
@@ -212,7 +212,7 @@ def brief_command(
 
 
 def _carried_out(
-    function: Callable[Concatenate[Work, Said], Receipt], catch_up: Callable[[Work, Receipt], None]
+    function: Callable[Concatenate[Work, Said], Receipt], catch_up: Callable[[Work, int], None]
 ) -> Callable[Concatenate[Office, Act, Said], Receipt]:
     # An alarm sees no change from nothing to one, so each begins at zero.
     name = f"{function.__module__.rpartition('.')[2]}.{function.__name__.lstrip('_')}"
@@ -238,7 +238,8 @@ def _carried_out(
             else:
                 # A reader that hangs about while the views are written keeps their journal from beginning anew.
                 work.again()
-                catch_up(work, receipt)
+                if receipt.position is not None:
+                    _afterwards(catch_up, work, receipt.position)
                 return receipt
             finally:
                 work.again()
@@ -252,21 +253,23 @@ def _noun(aggregate: Aggregate) -> str:
     return str(getattr(type(aggregate), "TOPIC", type(aggregate).__name__.lower()))
 
 
-def _catch_up(work: Work, receipt: Receipt) -> None:
-    if receipt.position is None:
-        return
+def _afterwards(catch_up: Callable[[Work, int], None], work: Work, position: int) -> None:
     try:
-        work.office.views.catch_up(receipt.position)
+        catch_up(work, position)
     except Exception:
         LOGGER.exception("the views could not catch up; the next request will try again")
 
 
-def _catch_up_soon(work: Work, receipt: Receipt) -> None:
+def _catch_up(work: Work, position: int) -> None:
+    work.office.views.catch_up(position)
+
+
+def _catch_up_soon(work: Work, position: int) -> None:
     # What is many by itself gains nothing from waiting for more.
-    if (follower := work.office.follower) is None or work.recorded >= MANY:
-        _catch_up(work, receipt)
-    elif receipt.position is not None:
-        follower.tell(receipt.position)
+    if (follower := work.office.follower) is None or work.recorded >= ENOUGH:
+        _catch_up(work, position)
+    else:
+        follower.tell(position)
 
 
-__all__ = ["Act", "Busy", "By", "NotFound", "Receipt", "Stale", "Work", "brief_command", "command"]
+__all__ = ["Act", "Busy", "By", "NotFound", "Receipt", "Stale", "Work", "command", "quick_command"]

@@ -17,7 +17,7 @@ from projections import directory
 from projections import registers as view
 from provider.locks import AdvisoryLock, Held
 from provider.office import Office
-from provider.work import Act, NotFound, Receipt, Stale, Work, brief_command, command
+from provider.work import Act, NotFound, Receipt, Stale, Work, command, quick_command
 
 
 class CandidateSealsNot(Forbidden):
@@ -59,7 +59,7 @@ def mark(
     )
 
 
-@brief_command
+@quick_command
 def _mark(
     work: Work, *, course: UUID, session: int, marks: Sequence[MarkRequest], sent_at: datetime, registrar: bool
 ) -> Receipt:
@@ -102,7 +102,7 @@ def mark_all_present(
     )
 
 
-@brief_command
+@quick_command
 def _mark_all_present(
     work: Work, *, course: UUID, session: int, except_: Sequence[MarkRequest], registrar: bool
 ) -> Receipt:
@@ -268,8 +268,7 @@ def reject_amendment(
     stream, held = _alone(work, course, session)
     with held:
         register = work.addressed(AttendanceRegister, stream)
-        person = view.person_of_amendment(work.read, stream, number)
-        sealed = work.note(note) if person is None else work.seal(UUID(person), note)
+        sealed = work.seal(register.person_of_amendment(number), note)
         register.reject_amendment(number=number, reason=reason, note=sealed, **work.by)
         return work.record(register)
 

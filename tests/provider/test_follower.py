@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from time import sleep
 
 import pytest
 from sqlalchemy import text
 
 from domain.enrolment import WasPresent
 from provider.bootstrap import bootstrap
-from provider.commands import enrolments
+from provider.commands import enrolments, registers
 from provider.follower import Follower
 from provider.office import Office
-from provider.work import MANY
+from provider.work import ENOUGH
 from tests.academy import Acting
 from tests.classroom import Classroom, seated
 from tests.conftest import Clock
@@ -69,7 +71,7 @@ def test_all_present_is_answered_before_the_views_have_it(office: Office, room: 
 
 @pytest.mark.usefixtures("late")
 def test_the_views_have_a_whole_class_when_it_is_answered(office: Office, room: Classroom) -> None:
-    for number in range(MANY):
+    for number in range(ENOUGH):
         room.people[f"Learner {number}"] = room.enrol(f"Learner {number}")
     room.mark(*(room.said(name) for name in room.people))
     assert caught_up(office)
@@ -107,6 +109,36 @@ def test_a_register_is_sealed_with_the_marks_of_a_moment_ago(office: Office, roo
     room.clock.set(room.starts(1).replace(hour=20))
     room.seal()
     assert room.register()["sealed_version"] == 1
+
+
+@pytest.mark.usefixtures("late")
+def test_a_note_on_an_amendment_of_a_moment_ago_is_under_the_learner_s_key(
+    office: Office, room: Classroom, act: Acting
+) -> None:
+    room.all_present()
+    room.clock.set(room.starts(1).replace(hour=20))
+    room.seal()
+    assert room.outcomes(room.said("Ada", "absent")) == ["amendment_requested"]
+    assert not caught_up(office)
+    registers.reject_amendment(
+        office, act(), course=room.course, session=1, number=1, reason="unproven", note="She was ill."
+    )
+    (request,) = room.register()["amendments"]
+    assert office.vault.open_one(request["decision_note"]) == "She was ill."
+    office.keys.forget(room.people["Ada"])
+    assert office.vault.open_one(request["decision_note"]) is None
+
+
+def test_a_follower_can_be_closed_at_any_moment(office: Office, room: Classroom) -> None:
+    for wait in range(200):
+        follower = Follower(office.views, 0.001)
+        follower.tell(office.log.position())
+        # As long as the pause, so that it is closed when it begins or ends.
+        sleep(0.0008 + wait * 0.000002)
+        closing = threading.Thread(target=follower.close, daemon=True)
+        closing.start()
+        closing.join(10)
+        assert not closing.is_alive()
 
 
 def test_an_office_that_closes_leaves_the_views_at_the_marks(office: Office, room: Classroom) -> None:
