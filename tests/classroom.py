@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from copy import copy
 from datetime import datetime, timedelta
 from functools import cache
@@ -15,6 +16,7 @@ from domain.institution import Settings, SignOff, SignOffMode
 from domain.register import MarkRequest, Status
 from projections import completion as completion_view
 from projections import registers as register_view
+from projections.projection import Reading
 from provider.commands import completion, courses, enrolments, institution, registers
 from provider.commands.registers import Marked
 from provider.office import Office
@@ -134,8 +136,13 @@ class Classroom:
     def decide_all(self, by: UUID | None = None, **said: Any) -> Receipt:
         return completion.decide_as_proposed(self.office, self.act(by=by or self.lead), course=self.course, **said)
 
+    def reading(self) -> AbstractContextManager[Reading]:
+        """Look at the views as whoever asks through the API does: at the end of the log."""
+        self.office.views.catch_up()
+        return self.office.views.reading()
+
     def register(self, session: int = 1, at: int | None = None) -> dict[str, Any]:
-        with self.office.views.reading() as read:
+        with self.reading() as read:
             found = register_view.register(read, self.course, session, at=at)
         assert found is not None
         return found
@@ -146,7 +153,7 @@ class Classroom:
         return {name: said[str(person)] for name, person in self.people.items() if str(person) in said}
 
     def completion(self, at: int | None = None) -> completion_view.Class:
-        with self.office.views.reading() as read:
+        with self.reading() as read:
             found = completion_view.class_of(read, self.course, at=at)
         assert found is not None
         return found

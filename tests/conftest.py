@@ -262,6 +262,8 @@ def founded(
 @pytest.fixture
 def office(founded: tuple[Office, UUID, str]) -> Office:
     """A back office with an institution in Zurich and its first administrator."""
+    # Its follower would come late: whoever needs to see a mark brings the views to it by themselves.
+    founded[0].follower = Follower(founded[0].views, pause=3_600)
     return founded[0]
 
 
@@ -319,8 +321,6 @@ def app_of(office: Office | None) -> Flask:
 
 @pytest.fixture
 def app(office: Office) -> Flask:
-    # Its follower would come late: whoever needs to see a mark brings the views to it by themselves.
-    office.follower = Follower(office.views, pause=3_600)
     return app_of(office)
 
 

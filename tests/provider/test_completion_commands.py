@@ -282,7 +282,7 @@ class TestClass:
 
 def test_a_course_can_be_closed_once_nothing_is_left(room: Classroom, act: Acting) -> None:
     def left() -> tuple[str, ...]:
-        with room.office.views.reading() as read:
+        with room.reading() as read:
             return outstanding(read, room.course)
 
     assert left() == ("registers_unsealed", "completion_undecided")
