@@ -1,4 +1,4 @@
-"""One at a time, across threads and processes of one machine."""
+"""One at a time, across threads and processes: of one machine by files, of all hosts of a database by the server."""
 
 from __future__ import annotations
 
@@ -135,7 +135,10 @@ class OwnAdvisoryLock:
         import psycopg
 
         if self._connection is None or self._connection.closed:
-            self._connection = psycopg.connect(self._url, autocommit=True)
+            connection = psycopg.connect(self._url, autocommit=True)
+            # Whatever is set for the user or the database: this one is waited for.
+            connection.execute("SET lock_timeout = 0")
+            self._connection = connection
         return self._connection
 
     def __enter__(self) -> None:

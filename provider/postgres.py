@@ -244,9 +244,15 @@ class Connections:
             # There may be no other yet.
             self._local.connection = None
             self._lent.discard(mine)
-        lent = self._local.connection = Connection[DictRow].connect(self._url, autocommit=True, row_factory=dict_row)
+        lent = Connection[DictRow].connect(self._url, autocommit=True, row_factory=dict_row)
+        try:
+            lent.execute("SELECT set_config('lock_timeout', %s, false)", (f"{self._patience:g}s",))
+        except BaseException:
+            # On one that has not heard of it, somebody would wait for ever.
+            lent.close()
+            raise
+        self._local.connection = lent
         self._lent.add(lent)
-        lent.execute("SELECT set_config('lock_timeout', %s, false)", (f"{self._patience:g}s",))
         return lent
 
     def open(self, wait: bool = False, timeout: float = 0) -> None:

@@ -1,20 +1,16 @@
-"""How gunicorn serves the API: threads in a few processes, each with stores of its own, and logs as lines of JSON."""
+"""How gunicorn serves the API: threads in a few processes, each with stores of its own."""
 
 from __future__ import annotations
 
 import gc
 import logging
 import os
-import re
-import select
 import shutil
-import sqlite3
 import sys
 import tempfile
 import time
-import traceback
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from fcntl import LOCK_EX, LOCK_NB, flock
 from importlib import import_module
 from itertools import count
@@ -23,65 +19,10 @@ from typing import Any
 
 import orjson
 from gunicorn.glogging import Logger as GunicornLogger
-from gunicorn.workers.gthread import ThreadWorker
 from prometheus_client import values
 
-_SECRET = re.compile(r"prv_[0-9A-Za-z]+|[^\s/@\"'=]+@[^\s/@\"'=]+")
-"""Tokens and e-mail addresses, should somebody put one where it does not belong, such as into a path."""
-_OF_A_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-_OURS = ("domain.", "projections.", "provider.", "api.")
-
-
-A_MOMENT, MANY = 0.0003, 4
-"""Seconds that a worker waits for each of its connections, up to so many, before it takes another."""
-
-
-LINGER = 0.005
-"""Seconds for which a thread waits for the next request of a connection."""
-
-
-class JsonLines(logging.Formatter):
-    """One line of JSON for each record, with what was given as `extra`.
-
-    The message of an exception may quote what somebody sent, so it is left out, unless it is our own or the system's.
-    """
-
-    def format(self, record: logging.LogRecord) -> str:
-        said: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "process": record.process,
-            "event": record.getMessage(),
-        }
-        said.update((name, value) for name, value in vars(record).items() if name not in _OF_A_RECORD)
-        said = {name: _without_secrets(value) if isinstance(value, str) else value for name, value in said.items()}
-        if record.exc_info and record.exc_info[1] is not None:
-            said["error"] = _told(record.exc_info[1])
-        return orjson.dumps(said, default=repr).decode()
-
-
-def _without_secrets(text: str) -> str:
-    return _SECRET.sub("…", text) if "@" in text or "prv_" in text else text
-
-
-def _told(error: BaseException) -> list[dict[str, Any]]:
-    """Return an error and what led to it, the first cause first: each its kind and the places in the code."""
-    chain = [error]
-    while (earlier := chain[-1].__cause__ or chain[-1].__context__) is not None and earlier not in chain:
-        chain.append(earlier)
-    told = []
-    for each in reversed(chain):
-        kind = type(each)
-        quotes_nobody = isinstance(each, (OSError, sqlite3.Error)) or kind.__module__.startswith(_OURS)
-        told.append(
-            {
-                "kind": f"{kind.__module__}.{kind.__qualname__}",
-                **({"message": _SECRET.sub("…", str(each))} if quotes_nobody else {}),
-                "at": [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(each.__traceback__)],
-            }
-        )
-    return told
+from provider.http_worker import HttpWorker
+from provider.log_lines import JsonLines, line
 
 
 class Logger(GunicornLogger):  # type: ignore[misc]
@@ -105,22 +46,22 @@ class Logger(GunicornLogger):  # type: ignore[misc]
         Past the library, which would look for who calls, for handlers, filters and levels, for each line.
         """
         headers = {name.lower(): value for name, value in resp.headers}
-        said = {
-            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "level": "info",
-            "logger": self.access_log.name,
-            "process": os.getpid(),
-            "event": "request",
-            "method": _without_secrets(str(environ.get("REQUEST_METHOD"))),
-            "path": _without_secrets(str(environ.get("PATH_INFO", ""))[:300]),
-            "status": int(str(resp.status).split(None, 1)[0]),
-            "bytes": getattr(resp, "sent", None),
-            "ms": round(request_time.total_seconds() * 1000, 1),
-            "request_id": _without_secrets(headers.get("x-request-id", "")),
-        }
+        said = line(
+            "info",
+            self.access_log.name,
+            "request",
+            {
+                "method": environ.get("REQUEST_METHOD"),
+                "path": str(environ.get("PATH_INFO", ""))[:300],
+                "status": int(str(resp.status).split(None, 1)[0]),
+                "bytes": getattr(resp, "sent", None),
+                "ms": round(request_time.total_seconds() * 1000, 1),
+                "request_id": headers.get("x-request-id"),
+            },
+        )
         # An answer is not kept back because nobody can write down that it was given.
-        with suppress(OSError):
-            os.write(sys.stderr.fileno(), orjson.dumps(said, default=repr) + b"\n")
+        with suppress(OSError, orjson.JSONEncodeError):
+            os.write(sys.stderr.fileno(), said + b"\n")
 
     def warning(self, msg: str, *args: Any, **kwargs: Any) -> None:
         """Log a warning; one about a request that can't be read quotes it, so only that it came is told."""
@@ -133,36 +74,7 @@ class Logger(GunicornLogger):  # type: ignore[misc]
         super().exception(msg, *(str(each).partition("?")[0] for each in args), **kwargs)
 
 
-class Worker(ThreadWorker):  # type: ignore[misc]
-    """A worker of threads that lets one with fewer connections take the next, and stays with those it has.
-
-    Otherwise whoever looks first takes it: often the one that has just taken another, so that some of few clients share
-    one processor while another has nothing to do. And a connection would go through the hands of the main thread
-    between any two requests, which takes as long as to read one.
-    """
-
-    def accept(self, listener: Any) -> None:
-        time.sleep(A_MOMENT * min(self.nr_conns, MANY))
-        super().accept(listener)
-
-    def handle(self, conn: Any) -> Any:
-        """Answer a request, and those that come right after it while no other connection can need this thread."""
-        again = super().handle(conn)
-        while again is True and self.alive and self.nr_conns <= self.cfg.threads and _comes(conn):
-            again = super().handle(conn)
-        return again
-
-
-def _comes(conn: Any) -> bool:
-    """Say whether another request comes in a moment."""
-    if conn.parser.unreader.buf.getvalue():
-        return True
-    waiting = select.poll()
-    waiting.register(conn.sock, select.POLLIN)
-    return bool(waiting.poll(LINGER * 1000))
-
-
-worker_class = Worker
+worker_class = HttpWorker
 logger_class = Logger
 accesslog = "-"
 # Every store is opened after the fork: an SQLite connection must not be carried into another process.
@@ -183,7 +95,7 @@ forwarded_allow_ips = ""
 
 FIGURES = "PROMETHEUS_MULTIPROC_DIR"
 """The variable by which the library finds the folder."""
-OURS = "wsgi:app"
+OUR_APP = "wsgi:app"
 """What is loaded before the fork; what else is served with this configuration, such as a bench's floor, is not."""
 _place: int | str = "server"
 HELD = "held"
@@ -201,7 +113,7 @@ def on_starting(server: Any) -> None:
     os.environ[FIGURES] = tempfile.mkdtemp(prefix="provider-figures-", dir=worker_tmp_dir)
     server.held = (Path(os.environ[FIGURES]) / HELD).open("w")
     flock(server.held, LOCK_EX)
-    if server.app.app_uri == OURS:
+    if server.app.app_uri == OUR_APP:
         _load()
 
 

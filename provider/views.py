@@ -496,9 +496,8 @@ class Views:
         connection.driver.execute(self._database.to_move, (to, ALL))
 
     def close(self) -> None:
-        for connection in self._lent:
-            connection.close()
-        self._lent.clear()
+        while self._lent:
+            self._lent.pop().close()
         if (engine := self.__dict__.pop("engine", None)) is not None:
             engine.dispose()
             self._use.close()

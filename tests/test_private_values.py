@@ -28,8 +28,8 @@ from domain.submission import Outcome, Rejection
 from provider.bootstrap import place_of_views
 from provider.commands import access
 from provider.commands.submissions import SaidOutcome
+from provider.log_lines import JsonLines
 from provider.office import Office
-from provider.server import JsonLines
 from provider.settings import Settings
 from provider.work import Act
 from tests.academy import half_days

@@ -20,7 +20,7 @@ def command() -> None:
     import sys
     import threading
 
-    from provider.server import JsonLines
+    from provider.log_lines import JsonLines
     from provider.worker import follow
 
     lines = logging.StreamHandler(sys.stderr)

@@ -18,7 +18,7 @@ from psycopg.sql import SQL, Identifier
 from sqlalchemy import func, select
 
 from projections.projection import Projection, Reading, holds
-from provider.locks import AdvisoryLock
+from provider.locks import AdvisoryLock, OwnAdvisoryLock
 from provider.log import EventLog
 from provider.outage import outage
 from provider.postgres import IN_FLIGHT, Connections, PostgresRecorder
@@ -466,6 +466,35 @@ def test_a_lock_is_taken_on_a_new_connection_where_the_old_one_was_cut(url: str)
         connections.lend().execute("SELECT 1")
         cut_all_others(url)
     connections.close()
+
+
+def test_a_connection_that_cannot_be_told_how_long_to_wait_is_lent_to_nobody(url: str):
+    connections = Connections(url, patience=-1)
+    for _ in range(2):
+        with pytest.raises(psycopg.errors.InvalidParameterValue):
+            connections.lend()
+    connections.close()
+
+
+def test_who_does_what_takes_long_is_waited_for_whatever_the_database_says(url: str):
+    name = urlsplit(url).path[1:]
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(SQL("ALTER DATABASE {} SET lock_timeout = '50ms'").format(Identifier(name)))
+    held, other = OwnAdvisoryLock(url, 7), OwnAdvisoryLock(url, 7)
+    had: list[bool] = []
+
+    def wait() -> None:
+        with other:
+            had.append(True)
+
+    with held:
+        waiting = in_a_thread(wait)
+        waiting.join(0.3)
+        assert waiting.is_alive()
+    waiting.join(SOON)
+    assert had == [True]
+    held.close()
+    other.close()
 
 
 def test_tables_beside_the_live_ones_are_written_while_somebody_writes_to_those(views: Views, other: Views):
