@@ -135,6 +135,22 @@ def test_a_follower_that_was_never_told_anything_ends(office: Office) -> None:
     Follower(office.views).close()
 
 
+class NoThreads(Follower):
+    """The follower of a system that starts no more threads."""
+
+    def tell(self, position: int) -> None:
+        raise RuntimeError("can't start new thread")
+
+
+def test_a_mark_is_recorded_whatever_becomes_of_the_follower(
+    office: Office, room: Classroom, caplog: pytest.LogCaptureFixture
+) -> None:
+    office.follower = NoThreads(office.views)
+    assert room.mark(room.said("Ada")).position == office.log.position()
+    assert "the views could not catch up" in caplog.text
+    assert room.attendance()["Ada"] == "present"
+
+
 def test_what_failed_is_logged_and_tried_again_with_the_next_mark(
     office: Office, room: Classroom, caplog: pytest.LogCaptureFixture
 ) -> None:
