@@ -177,39 +177,6 @@ class Table:
     damaged: bool
 
 
-class Aspect(StrEnum):
-    """What differs between two exports of the same attendee."""
-
-    NAME = "name"
-    EMAIL = "email"
-    STATUS = "status"
-    OTHER = "other"
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One attendee in an older and a newer export, and what differs."""
-
-    old: AttendeeRow
-    new: AttendeeRow
-    aspects: frozenset[Aspect]
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """How a newer export differs from an older one, attendee by attendee; each key is in one of the five.
-
-    `refunded` had a seat and has none any more (refunded, cancelled, transferred, deleted or unpaid), whatever else
-    changed with it; `gone` are the keys that the newer export no longer has. A row in `new` may be refunded already.
-    """
-
-    new: tuple[AttendeeRow, ...]
-    changed: tuple[Change, ...]
-    refunded: tuple[Change, ...]
-    unchanged: tuple[AttendeeRow, ...]
-    gone: tuple[AttendeeRow, ...]
-
-
 def fold_email(email: str) -> str:
     """Return an e-mail as it is compared."""
     return unicodedata.normalize("NFC", email).strip().casefold()
@@ -264,58 +231,6 @@ def table(data: bytes) -> Table:
     if not header:
         raise EmptyFile("This file has rows but no text. Please export the attendee report again.")
     return Table(header_row, header, tuple(records), encoding, delimiter, damaged)
-
-
-def changes(old: Sequence[AttendeeRow], new: Sequence[AttendeeRow]) -> Changes:
-    """Compare two exports of the same course by key.
-
-    A row's place in the file doesn't count, nor the case of an e-mail, nor a question that the newer export leaves
-    out. Of a key that stands twice in a file (a blocking problem there) the first row is compared.
-    """
-    before: dict[tuple[str, str], AttendeeRow] = {}
-    after: dict[tuple[str, str], AttendeeRow] = {}
-    for rows, by_key in ((old, before), (new, after)):
-        for row in rows:
-            by_key.setdefault(row.key, row)
-    changed: list[Change] = []
-    refunded: list[Change] = []
-    unchanged: list[AttendeeRow] = []
-    for key, row in after.items():
-        if key not in before:
-            continue
-        change = Change(before[key], row, _aspects(before[key], row))
-        if change.old.attends and not row.attends:
-            refunded.append(change)
-        elif change.aspects:
-            changed.append(change)
-        else:
-            unchanged.append(row)
-    return Changes(
-        new=tuple(row for key, row in after.items() if key not in before),
-        changed=tuple(changed),
-        refunded=tuple(refunded),
-        unchanged=tuple(unchanged),
-        gone=tuple(row for key, row in before.items() if key not in after),
-    )
-
-
-def _aspects(old: AttendeeRow, new: AttendeeRow) -> frozenset[Aspect]:
-    def same(name: str) -> bool:
-        # The same letters in another composition are no change of name.
-        first, second = getattr(old, name), getattr(new, name)
-        return unicodedata.normalize("NFC", first) == unicodedata.normalize("NFC", second)
-
-    differing = set()
-    if not (same("given") and same("family")):
-        differing.add(Aspect.NAME)
-    if old.folded_email != new.folded_email:
-        differing.add(Aspect.EMAIL)
-    if old.status is not new.status:
-        differing.add(Aspect.STATUS)
-    others = ("ordered_on", "quantity", "ticket_type", "paid", "currency", "job_title", "company")
-    if any(getattr(old, name) != getattr(new, name) for name in others) or (set(new.answers) - set(old.answers)):
-        differing.add(Aspect.OTHER)
-    return frozenset(differing)
 
 
 # The file as bytes and as texts.

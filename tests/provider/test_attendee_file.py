@@ -7,7 +7,6 @@ import gzip
 import io
 import zipfile
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -22,7 +21,6 @@ from provider.attendee_file import (
     MAX_BYTES,
     MAX_ROWS,
     MESSAGES,
-    Aspect,
     AttendeeFile,
     AttendeeRow,
     BrokenQuotes,
@@ -33,7 +31,6 @@ from provider.attendee_file import (
     Problem,
     Status,
     UnreadableFile,
-    changes,
     read,
     table,
 )
@@ -793,78 +790,3 @@ def test_no_bytes_at_all_raise_anything_but_a_named_refusal(data: bytes) -> None
         f"{problem.column}{problem.value}{problem.message}".encode()
     for row in file.rows:
         f"{row.order}{row.given}{row.family}{row.email}{row.job_title}{row.answers}".encode()
-
-
-# A newer export.
-
-OLD = report(ADA, BERT).rows
-
-
-def test_the_same_file_again_changes_nothing() -> None:
-    compared = changes(OLD, [replace(row, row=row.row + 7, email=row.email.upper()) for row in reversed(OLD)])
-    assert (compared.new, compared.changed, compared.refunded, compared.gone) == ((), (), (), ())
-    assert len(compared.unchanged) == 2
-
-
-@pytest.mark.parametrize(
-    ("field", "value", "aspect"),
-    [
-        ("given", "Adele", Aspect.NAME),
-        ("family", "Quanta", Aspect.NAME),
-        ("email", "ada@example.net", Aspect.EMAIL),
-        ("status", Status.CHECKED_IN, Aspect.STATUS),
-        ("company", "Elsewhere", Aspect.OTHER),
-        ("paid", Decimal("2"), Aspect.OTHER),
-        ("answers", (("Diet?", "vegan"),), Aspect.OTHER),
-    ],
-)
-def test_a_change_says_what_changed(field: str, value: object, aspect: Aspect) -> None:
-    newer = replace(OLD[0], **{field: value})
-    (change,) = changes(OLD, [newer, OLD[1]]).changed
-    assert (change.old, change.new, change.aspects) == (OLD[0], newer, frozenset({aspect}))
-
-
-@pytest.mark.parametrize("status", [Status.REFUNDED, Status.CANCELLED, Status.TRANSFERRED, Status.DELETED])
-def test_who_lost_a_seat_is_refunded_whatever_else_changed(status: Status) -> None:
-    compared = changes(OLD, [replace(OLD[0], status=status, given="Adele"), OLD[1]])
-    assert [change.aspects for change in compared.refunded] == [{Aspect.STATUS, Aspect.NAME}]
-    assert compared.changed == ()
-
-
-def test_who_comes_back_after_a_refund_has_changed() -> None:
-    before = [replace(OLD[0], status=Status.REFUNDED), OLD[1]]
-    (change,) = changes(before, OLD).changed
-    assert change.aspects == {Aspect.STATUS}
-
-
-def test_rows_come_and_go_by_their_key_alone() -> None:
-    other = replace(OLD[0], attendee="77")
-    compared = changes(OLD, [other, OLD[1]])
-    assert (compared.new, compared.gone) == ((other,), (OLD[0],))
-
-
-def test_another_composition_of_the_same_letters_is_no_new_name() -> None:
-    before = [replace(OLD[0], given="Zoe\u0308")]
-    assert changes(before, [replace(OLD[0], given="Zo\u00eb")]).changed == ()
-
-
-def test_a_question_left_out_of_the_newer_export_is_no_change() -> None:
-    before = [replace(OLD[0], answers=(("Diet?", "vegan"),))]
-    assert changes(before, [OLD[0]]).changed == ()
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 4), st.sampled_from(Status))),
-    st.lists(st.tuples(st.integers(0, 4), st.sampled_from(Status))),
-)
-@settings(deadline=None)
-def test_every_key_is_in_exactly_one_part_of_a_comparison(
-    before: list[tuple[int, Status]], after: list[tuple[int, Status]]
-) -> None:
-    old, new = (
-        [replace(OLD[0], attendee=str(number), status=status) for number, status in side] for side in (before, after)
-    )
-    compared = changes(old, new)
-    placed = [row.key for row in (*compared.new, *compared.unchanged, *compared.gone)]
-    placed += [change.new.key for change in (*compared.changed, *compared.refunded)]
-    assert sorted(placed) == sorted({row.key for row in (*old, *new)})
