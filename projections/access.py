@@ -14,8 +14,8 @@ from projections.projection import (
     Prepared,
     Projection,
     Reading,
-    Row,
     Rows,
+    expected,
     flag,
     holds,
     json,
@@ -84,7 +84,7 @@ def _opened(rows: Rows, event: Access.Opened) -> None:
 
 @access.on(Access.RoleGranted)
 def _role_granted(rows: Rows, event: Access.RoleGranted) -> None:
-    row = _row(rows, event)
+    row = expected(rows, people, event.originator_id)
     rows.change(
         people,
         event.originator_id,
@@ -96,7 +96,7 @@ def _role_granted(rows: Rows, event: Access.RoleGranted) -> None:
 
 @access.on(Access.RoleWithdrawn)
 def _role_withdrawn(rows: Rows, event: Access.RoleWithdrawn) -> None:
-    row = _row(rows, event)
+    row = expected(rows, people, event.originator_id)
     rows.change(
         people,
         event.originator_id,
@@ -113,7 +113,7 @@ def _role_withdrawn(rows: Rows, event: Access.RoleWithdrawn) -> None:
 
 @access.on(Access.TokenIssued)
 def _token_issued(rows: Rows, event: Access.TokenIssued) -> None:
-    row = _row(rows, event)
+    row = expected(rows, people, event.originator_id)
     rows.change(
         people,
         event.originator_id,
@@ -135,16 +135,9 @@ def _token_issued(rows: Rows, event: Access.TokenIssued) -> None:
 
 @access.on(Access.TokenRevoked)
 def _token_revoked(rows: Rows, event: Access.TokenRevoked) -> None:
-    row = _row(rows, event)
+    row = expected(rows, people, event.originator_id)
     rows.change(people, event.originator_id, version=event.originator_version)
     rows.change(tokens, row["tokens"][str(event.token)], revoked=True)
-
-
-def _row(rows: Rows, event: Access.Event) -> Row:
-    row = rows.get(people, event.originator_id)
-    if row is None:
-        raise LookupError(f"The access {event.originator_id} was never opened.")
-    return row
 
 
 _HOLDER = Prepared(

@@ -10,10 +10,20 @@ from sqlalchemy import Select, func, select, tuple_
 
 from domain.certificate import Certificate, Stage
 from projections.directory import course_trainers
-from projections.projection import Projection, Reading, Rows, flag, holds, json, number, plain, text, uid, view_table
-
-MANY = 500
-"""How many ids are asked for in one statement."""
+from projections.projection import (
+    Projection,
+    Reading,
+    Rows,
+    flag,
+    holds,
+    json,
+    number,
+    plain,
+    portions,
+    text,
+    uid,
+    view_table,
+)
 
 certificate_rows = view_table(
     "certificates_certificates",
@@ -252,11 +262,9 @@ def _shown(read: Reading, query: Select[Any], at: int | None) -> list[dict[str, 
 
 
 def _replacements(read: Reading, numbers: Iterable[str], at: int | None) -> dict[str, str]:
-    wanted, column = list(numbers), certificate_rows.c
+    column = certificate_rows.c
     found: dict[str, str] = {}
-    for i in range(0, len(wanted), MANY):
-        chunk = select(column.replaces, column.number).where(
-            column.replaces.in_(wanted[i : i + MANY]), holds(certificate_rows, at)
-        )
+    for wanted in portions(numbers):
+        chunk = select(column.replaces, column.number).where(column.replaces.in_(wanted), holds(certificate_rows, at))
         found.update((row.replaces, row.number) for row in read.execute(chunk))
     return found

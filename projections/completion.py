@@ -15,7 +15,20 @@ from domain.completion import Because, propose
 from domain.credential import CredentialPolicy, policy_named
 from domain.enrolment import Enrolment
 from projections import directory, registers
-from projections.projection import Projection, Reading, Rows, flag, holds, json, number, text, uid, view_table
+from projections.projection import (
+    Projection,
+    Reading,
+    Rows,
+    contents,
+    expected,
+    flag,
+    holds,
+    json,
+    number,
+    text,
+    uid,
+    view_table,
+)
 
 learners = view_table(
     "completion_learners",
@@ -132,10 +145,7 @@ def _decided(rows: Rows, event: Enrolment.CompletionDecided) -> None:
 
 
 def _course_of(rows: Rows, event: Enrolment.Event) -> str:
-    row = rows.get(learners, event.originator_id)
-    if row is None:
-        raise LookupError(f"The enrolment {event.originator_id} was never requested.")
-    course: str = row["course"]
+    course: str = expected(rows, learners, event.originator_id)["course"]
     return course
 
 
@@ -331,7 +341,7 @@ def _elsewhere(credited: Iterable[Mapping[str, Any]]) -> list[str]:
 def decisions_of(read: Reading, enrolment: UUID | str, *, at: int | None = None) -> list[dict[str, Any]]:
     """Return all decisions on one learner's completion, the first one first, each with its `because`."""
     query = select(decisions).where(decisions.c.enrolment == str(enrolment), holds(decisions, at))
-    return [_plainly(row) for row in read.execute(query.order_by(decisions.c.version))]
+    return [contents(row) for row in read.execute(query.order_by(decisions.c.version))]
 
 
 def outstanding(read: Reading, course: UUID | str, *, at: int | None = None) -> tuple[str, ...]:
@@ -353,7 +363,7 @@ def outstanding(read: Reading, course: UUID | str, *, at: int | None = None) -> 
 def _rows(read: Reading, table: Table, course: UUID | str, at: int | None) -> list[dict[str, Any]]:
     """Return a table's rows of one course, in the order of their keys."""
     query = select(table).where(table.c.course == str(course), holds(table, at))
-    return [_plainly(row) for row in read.execute(query.order_by(*(table.c[name] for name in table.info["key"])))]
+    return [contents(row) for row in read.execute(query.order_by(*(table.c[name] for name in table.info["key"])))]
 
 
 def _by_enrolment(read: Reading, table: Table, course: UUID | str, at: int | None) -> dict[str, list[dict[str, Any]]]:
@@ -361,7 +371,3 @@ def _by_enrolment(read: Reading, table: Table, course: UUID | str, at: int | Non
     for row in _rows(read, table, course, at):
         found.setdefault(row["enrolment"], []).append(row)
     return found
-
-
-def _plainly(row: Any) -> dict[str, Any]:
-    return {name: value for name, value in row._mapping.items() if name not in ("since", "until")}

@@ -12,10 +12,22 @@ from sqlalchemy import Select, bindparam, select
 from domain import schedule
 from domain.course import Course, Role, Stage
 from domain.schedule import Session
-from projections.projection import Projection, Reading, Row, Rows, flag, holds, json, number, text, uid, view_table
-
-MANY = 500
-"""How many ids are asked for in one statement."""
+from projections.projection import (
+    Projection,
+    Reading,
+    Row,
+    Rows,
+    contents,
+    expected,
+    flag,
+    holds,
+    json,
+    number,
+    portions,
+    text,
+    uid,
+    view_table,
+)
 
 course_rows = view_table(
     "courses_courses",
@@ -119,7 +131,7 @@ def _rescheduled(rows: Rows, event: Course.Rescheduled) -> None:
 def _plan(rows: Rows, event: Course.Scheduled | Course.Rescheduled) -> None:
     """Put the sessions as planned; those that were held stay, those that are no longer named are cancelled."""
     course = str(event.originator_id)
-    dropped = {*_held_row(rows, course)["numbers"]} - {session.number for session in event.sessions}
+    dropped = {*expected(rows, course_rows, course)["numbers"]} - {session.number for session in event.sessions}
     for dropped_number in dropped:
         rows.change(session_rows, course, dropped_number, cancelled=True, cancelled_reason=event.reason)
     for session in event.sessions:
@@ -180,14 +192,16 @@ def _session_added(rows: Rows, event: Course.SessionAdded) -> None:
         warnings=event.warnings,
         warnings_reason=event.reason if event.warnings else None,
     )
-    _put_numbers(rows, event, [*_held_row(rows, course)["numbers"], event.session.number])
+    _put_numbers(rows, event, [*expected(rows, course_rows, course)["numbers"], event.session.number])
 
 
 @courses.on(Course.SessionCancelled)
 def _session_cancelled(rows: Rows, event: Course.SessionCancelled) -> None:
     course = str(event.originator_id)
     rows.change(session_rows, course, event.session, cancelled=True, cancelled_reason=event.reason)
-    _put_numbers(rows, event, [each for each in _held_row(rows, course)["numbers"] if each != event.session])
+    _put_numbers(
+        rows, event, [each for each in expected(rows, course_rows, course)["numbers"] if each != event.session]
+    )
 
 
 @courses.on(Course.SessionHeld)
@@ -261,7 +275,7 @@ def _confirmed(rows: Rows, event: Course.Confirmed) -> None:
 
 @courses.on(Course.ListedWithBody)
 def _listed(rows: Rows, event: Course.ListedWithBody) -> None:
-    known = _held_row(rows, str(event.originator_id))["listings"]
+    known = expected(rows, course_rows, str(event.originator_id))["listings"]
     listing = {"external_id": event.external_id, "address": event.address}
     rows.change(course_rows, event.originator_id, listings={**known, event.body: listing})
 
@@ -290,13 +304,6 @@ def _closed(rows: Rows, event: Course.Closed) -> None:
 @courses.on(Course.Reopened)
 def _reopened(rows: Rows, event: Course.Reopened) -> None:
     rows.change(course_rows, event.originator_id, stage=Stage.DELIVERED, waived=[])
-
-
-def _held_row(rows: Rows, course: str) -> Row:
-    row = rows.get(course_rows, course)
-    if row is None:
-        raise LookupError(f"There is no row for course {course}.")
-    return row
 
 
 # Statements that many requests run are made once: to make one costs more than to run it.
@@ -352,7 +359,7 @@ def sessions(read: Reading, course: UUID | str, at: int | None = None) -> list[d
     `lead`), `curtailed` (None or `contact_minutes`, `reason`), `cancelled` and `cancelled_reason`.
     """
     found = select(session_rows).where(session_rows.c.course == str(course), holds(session_rows, at))
-    return [_shown(row) for row in read.execute(found.order_by(session_rows.c.starts, session_rows.c.number))]
+    return [contents(row) for row in read.execute(found.order_by(session_rows.c.starts, session_rows.c.number))]
 
 
 def session(read: Reading, course: UUID | str, number: int, at: int | None = None) -> dict[str, Any] | None:
@@ -361,7 +368,7 @@ def session(read: Reading, course: UUID | str, number: int, at: int | None = Non
         return None
     query = _SESSION_NOW if at is None else _SESSION.where(holds(session_rows, at))
     row = read.execute(query, {"course": str(course), "number": number}).first()
-    return None if row is None else _shown(row)
+    return None if row is None else contents(row)
 
 
 def _whole(read: Reading, found: Sequence[Any], at: int | None) -> list[dict[str, Any]]:
@@ -369,10 +376,9 @@ def _whole(read: Reading, found: Sequence[Any], at: int | None) -> list[dict[str
     ids = [row.course for row in found]
     sessions: dict[str, list[dict[str, Any]]] = {each: [] for each in ids}
     trainers: dict[str, dict[str, str]] = {each: {} for each in ids}
-    for i in range(0, len(ids), MANY):
-        some = ids[i : i + MANY]
+    for some in portions(ids):
         for row in read.execute(_of(session_rows, some, at).order_by(session_rows.c.starts, session_rows.c.number)):
-            sessions[row.course].append(_shown(row))
+            sessions[row.course].append(contents(row))
         for row in read.execute(_of(trainer_rows, some, at).order_by(trainer_rows.c.person)):
             trainers[row.course][row.person] = row.role
     return [_course(row, sessions[row.course], trainers[row.course]) for row in found]
@@ -383,7 +389,7 @@ def _of(table: Any, ids: Sequence[str], at: int | None) -> Select[Any]:
 
 
 def _course(row: Any, sessions: list[dict[str, Any]], trainers: dict[str, str]) -> dict[str, Any]:
-    said = _shown(row)
+    said = contents(row)
     taking_place = [_session(each) for each in sessions if not each["cancelled"]]
     return {
         **said,
@@ -405,10 +411,3 @@ def _session(row: Any) -> Session:
         contact_minutes=row["contact_minutes"],
         place=row["place"],
     )
-
-
-def _shown(row: Any) -> dict[str, Any]:
-    """Return the row without the positions between which it holds."""
-    said = dict(row._mapping)
-    del said["since"], said["until"]
-    return said

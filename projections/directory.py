@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Table, bindparam, select
+from sqlalchemy import bindparam, select
 
 from domain.catalogue import CATALOGUE
 from domain.course import Course
@@ -20,19 +20,18 @@ from projections.projection import (
     Prepared,
     Projection,
     Reading,
-    Row,
     Rows,
+    contents,
+    expected,
     holds,
     json,
     number,
     plain,
+    portions,
     text,
     uid,
     view_table,
 )
-
-MANY = 500
-"""How many ids are asked for in one statement."""
 
 
 class NotFoundedThen(Refused):
@@ -128,7 +127,7 @@ def _registered_with_body(rows: Rows, event: Institution.RegisteredWithBody) -> 
         "valid_until": event.valid_until,
         "ended": None,
     }
-    known = _held(rows, institution_rows, event)["registrations"]
+    known = expected(rows, institution_rows, event.originator_id)["registrations"]
     rows.change(
         institution_rows,
         event.originator_id,
@@ -139,7 +138,7 @@ def _registered_with_body(rows: Rows, event: Institution.RegisteredWithBody) -> 
 
 @directory.on(Institution.RegistrationEnded)
 def _registration_ended(rows: Rows, event: Institution.RegistrationEnded) -> None:
-    known = _held(rows, institution_rows, event)["registrations"]
+    known = expected(rows, institution_rows, event.originator_id)["registrations"]
     rows.change(
         institution_rows,
         event.originator_id,
@@ -157,7 +156,7 @@ def _settings_changed(rows: Rows, event: Institution.SettingsChanged) -> None:
 
 @directory.on(Institution.CredentialOverridden)
 def _credential_overridden(rows: Rows, event: Institution.CredentialOverridden) -> None:
-    known = _held(rows, institution_rows, event)["overrides"]
+    known = expected(rows, institution_rows, event.originator_id)["overrides"]
     rows.change(
         institution_rows,
         event.originator_id,
@@ -199,7 +198,7 @@ def _person_named(rows: Rows, event: Person.NameCorrected | Person.NameChanged) 
 
 @directory.on(Person.NamesConfirmed)
 def _names_confirmed(rows: Rows, event: Person.NamesConfirmed) -> None:
-    known = _held(rows, people_rows, event)["names_confirmed"]
+    known = expected(rows, people_rows, event.originator_id)["names_confirmed"]
     said = {"by": event.confirmed_by, "at": event.at, "recorded_by": event.by}
     rows.change(
         people_rows, event.originator_id, names_confirmed=[*known, plain(said)], version=event.originator_version
@@ -215,7 +214,7 @@ def _contact_changed(rows: Rows, event: Person.ContactChanged) -> None:
 
 @directory.on(Person.BodyEmailStated)
 def _body_email_stated(rows: Rows, event: Person.BodyEmailStated) -> None:
-    known = _held(rows, people_rows, event)
+    known = expected(rows, people_rows, event.originator_id)
     rows.change(
         people_rows,
         event.originator_id,
@@ -260,7 +259,7 @@ def _authorised(rows: Rows, event: Trainer.Authorised) -> None:
         "evidence": event.evidence,
         "ended": None,
     }
-    known = _held(rows, trainer_rows, event)["authorisations"]
+    known = expected(rows, trainer_rows, event.originator_id)["authorisations"]
     rows.change(
         trainer_rows,
         event.originator_id,
@@ -271,7 +270,7 @@ def _authorised(rows: Rows, event: Trainer.Authorised) -> None:
 
 @directory.on(Trainer.AuthorisationEnded)
 def _authorisation_ended(rows: Rows, event: Trainer.AuthorisationEnded) -> None:
-    known = _held(rows, trainer_rows, event)["authorisations"]
+    known = expected(rows, trainer_rows, event.originator_id)["authorisations"]
     rows.change(
         trainer_rows,
         event.originator_id,
@@ -299,13 +298,6 @@ def _released_from_course(rows: Rows, event: Course.TrainerReleased) -> None:
         return
     # The sessions before that are still theirs to mark late and to seal.
     rows.change(course_trainers, event.originator_id, event.trainer_person, role=FORMER)
-
-
-def _held(rows: Rows, table: Table, event: Any) -> Row:
-    row = rows.get(table, event.originator_id)
-    if row is None:
-        raise LookupError(f"{table.name} has no row for {event.originator_id}.")
-    return row
 
 
 def institution(read: Reading, *, at: int | None = None) -> dict[str, Any] | None:
@@ -371,12 +363,12 @@ _NOW_BY_IDS = _BY_IDS.where(holds(people_rows, None))
 
 def people_by_ids(read: Reading, ids: Iterable[UUID | str], *, at: int | None = None) -> dict[str, dict[str, Any]]:
     """Return people by their ids; those unknown are left out."""
-    wanted = list({str(each) for each in ids})
+    wanted = {str(each) for each in ids}
     query = _NOW_BY_IDS if at is None else _BY_IDS.where(holds(people_rows, at))
     found: dict[str, dict[str, Any]] = {}
-    for i in range(0, len(wanted), MANY):
-        for row in read.execute(query, {"wanted": wanted[i : i + MANY]}):
-            found[row.person] = _shown(row)
+    for some in portions(wanted):
+        for row in read.execute(query, {"wanted": some}):
+            found[row.person] = contents(row)
     return found
 
 
@@ -414,11 +406,11 @@ def names_by_ids(
     read: Reading, ids: Iterable[UUID | str], *, at: int | None = None
 ) -> dict[str, dict[str, str | None]]:
     """Return the handles of people's names by their ids; a third of the cost of `people_by_ids`."""
-    wanted = list({str(each) for each in ids})
+    wanted = {str(each) for each in ids}
     query = _NOW_NAMES_BY_IDS if at is None else _NAMES_BY_IDS.where(holds(people_rows, at))
     found: dict[str, dict[str, str | None]] = {}
-    for i in range(0, len(wanted), MANY):
-        for person, *names in read.execute(query, {"wanted": wanted[i : i + MANY]}):
+    for some in portions(wanted):
+        for person, *names in read.execute(query, {"wanted": some}):
             found[person] = dict(zip(NAMES, names, strict=True))
     return found
 
@@ -458,15 +450,8 @@ def _policy(said: Mapping[str, Any]) -> CredentialPolicy:
 
 def _one(read: Reading, query: Any) -> dict[str, Any] | None:
     row = read.execute(query).first()
-    return None if row is None else _shown(row)
+    return None if row is None else contents(row)
 
 
 def _all(read: Reading, query: Any) -> list[dict[str, Any]]:
-    return [_shown(row) for row in read.execute(query)]
-
-
-def _shown(row: Any) -> dict[str, Any]:
-    """Return the row without the positions between which it holds."""
-    said = dict(row._mapping)
-    del said["since"], said["until"]
-    return said
+    return [contents(row) for row in read.execute(query)]

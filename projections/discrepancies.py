@@ -27,11 +27,13 @@ from projections.projection import (
     Reading,
     Row,
     Rows,
+    expected,
     flag,
     holds,
     json,
     number,
     plain,
+    portions,
     text,
     uid,
     view_table,
@@ -39,9 +41,6 @@ from projections.projection import (
 from projections.roster import enrolment_of
 
 DISCREPANCIES = UUID("5b0a1a52-6f0e-4f35-9d0c-0c7b6f9f6b0e")
-MANY = 500
-"""How many ids are asked for in one statement."""
-
 OUTSTANDING = "discrepancies_open"
 """What stands against closing a course, as a code."""
 
@@ -209,7 +208,7 @@ def _part_drafted(rows: Rows, event: Submission.PartDrafted) -> None:
 
 def _add_part(rows: Rows, event: Submission.Drafted | Submission.PartDrafted) -> None:
     document = str(event.originator_id)
-    known = _held(rows, submissions, document)
+    known = expected(rows, submissions, document)
     rows.change(submissions, document, parts=event.part, lines=known["lines"] + len(event.lines))
     rows.add(parts, submission=document, part=event.part, exported=[])
     for line in event.lines:
@@ -235,7 +234,7 @@ def _add_part(rows: Rows, event: Submission.Drafted | Submission.PartDrafted) ->
 def _line_remade(rows: Rows, event: Submission.LineRemade) -> None:
     document = str(event.originator_id)
     _unexport(rows, event, event.part)
-    known = _held(rows, documents, document, event.line)
+    known = expected(rows, documents, document, event.line)
     rests_on = _rests_on(rows, event.rests_on, known["person"])
     rows.change(documents, document, event.line, email=event.email, rests_on=rests_on)
     _index_line(rows, document, event.line, known["course"], rests_on)
@@ -337,7 +336,7 @@ def _move(
     rows.change(places, place, moves={**known["moves"], name: move})
     for document, line in list(known["documents"]):
         for each in _lines(rows, document, line):
-            _compare(rows, event, _held(rows, documents, document, each), place=place)
+            _compare(rows, event, expected(rows, documents, document, each), place=place)
 
 
 def _lines(rows: Rows, document: str, line: int) -> Iterable[int]:
@@ -364,7 +363,7 @@ def _counts(rows: Rows, known: Row) -> bool:
         return False
     if known["kind"] == Kind.CERTIFICATE:
         return True
-    return known["line"] in _held(rows, parts, known["document"], known["part"])["exported"]
+    return known["line"] in expected(rows, parts, known["document"], known["part"])["exported"]
 
 
 def _moved(rows: Rows, known: Row, stream: str, aspect: str, place: str) -> Move | None:
@@ -425,7 +424,7 @@ def _revoked(rows: Rows, event: Certificate.Revoked) -> None:
 def _exported(rows: Rows, event: Submission.Exported) -> None:
     rows.change(parts, event.originator_id, event.part, exported=plain(event.lines))
     for line in event.lines:
-        _compare(rows, event, _held(rows, documents, event.originator_id, line))
+        _compare(rows, event, expected(rows, documents, event.originator_id, line))
 
 
 @discrepancies.on(Submission.LineExcluded, Submission.LineIncluded, Submission.Validated)
@@ -437,10 +436,10 @@ def _drafted_anew(rows: Rows, event: Submission.LineExcluded | Submission.LineIn
 def _outcome_recorded(rows: Rows, event: Submission.OutcomeRecorded) -> None:
     if event.outcome is Outcome.REJECTED:
         _over(rows, event, event.line, "rejected")
-    elif _held(rows, documents, event.originator_id, event.line)["over"]:
+    elif expected(rows, documents, event.originator_id, event.line)["over"]:
         # The body took the person after all.
         rows.change(documents, event.originator_id, event.line, over=False)
-        _compare(rows, event, _held(rows, documents, event.originator_id, event.line))
+        _compare(rows, event, expected(rows, documents, event.originator_id, event.line))
 
 
 @discrepancies.on(Submission.LineWithdrawn)
@@ -450,7 +449,7 @@ def _line_withdrawn(rows: Rows, event: Submission.LineWithdrawn) -> None:
 
 @discrepancies.on(Submission.Abandoned)
 def _abandoned(rows: Rows, event: Submission.Abandoned) -> None:
-    known = _held(rows, submissions, event.originator_id)
+    known = expected(rows, submissions, event.originator_id)
     for part in range(1, known["parts"] + 1):
         _unexport(rows, event, part, "abandoned")
     for line in range(1, known["lines"] + 1):
@@ -464,7 +463,7 @@ def _over(rows: Rows, event: Any, line: int, reason: str) -> None:
 
 def _unexport(rows: Rows, event: Any, part: int, reason: str = "drafted_anew") -> None:
     """Let a part be without a file, because one of its lines was changed."""
-    exported = _held(rows, parts, event.originator_id, part)["exported"]
+    exported = expected(rows, parts, event.originator_id, part)["exported"]
     if not exported:
         return
     rows.change(parts, event.originator_id, part, exported=[])
@@ -474,7 +473,7 @@ def _unexport(rows: Rows, event: Any, part: int, reason: str = "drafted_anew") -
 
 def _close(rows: Rows, event: Any, line: int, reason: str) -> None:
     document = str(event.originator_id)
-    for stream, aspect, _, rests_on in _held(rows, documents, document, line)["rests_on"]:
+    for stream, aspect, _, rests_on in expected(rows, documents, document, line)["rests_on"]:
         key = (document, line, stream, aspect, rests_on)
         row = rows.get(found_rows, *key)
         if row is not None and row["state"] == State.OPEN:
@@ -495,7 +494,7 @@ def _resolve(rows: Rows, event: Certificate.DiscrepancyResolved | Submission.Dis
     """Let the document rest on the version that was looked at; what has moved beyond it is found anew."""
     document, stream = str(event.originator_id), str(event.stream)
     rests_on = []
-    for each in _held(rows, documents, document, line)["rests_on"]:
+    for each in expected(rows, documents, document, line)["rests_on"]:
         if each[:2] == [stream, event.aspect.value]:
             rows.change(
                 found_rows,
@@ -515,14 +514,7 @@ def _resolve(rows: Rows, event: Certificate.DiscrepancyResolved | Submission.Dis
         else:
             rests_on.append(each)
     rows.change(documents, document, line, rests_on=rests_on)
-    _compare(rows, event, _held(rows, documents, document, line))
-
-
-def _held(rows: Rows, table: Any, *key: object) -> Row:
-    row = rows.get(table, *key)
-    if row is None:
-        raise LookupError(f"{table.name} has no row for {key}.")
-    return row
+    _compare(rows, event, expected(rows, documents, document, line))
 
 
 # The queries.
@@ -560,13 +552,12 @@ def open_one(
 
 def open_counts(read: Reading, ids: Collection[str], *, at: int | None = None) -> dict[str, int]:
     """Return how many discrepancies are open by document, for those of these ids that have any."""
-    wanted = list(ids)
     found: dict[str, int] = {}
-    for i in range(0, len(wanted), MANY):
+    for wanted in portions(ids):
         chunk = (
             select(found_rows.c.document, func.count())
             .where(
-                found_rows.c.document.in_(wanted[i : i + MANY]),
+                found_rows.c.document.in_(wanted),
                 found_rows.c.state == State.OPEN.value,
                 holds(found_rows, at),
             )

@@ -27,10 +27,12 @@ from projections.projection import (
     Row,
     Rows,
     Stored,
+    contents,
     flag,
     holds,
     instant,
     number,
+    portions,
     text,
     uid,
     view_table,
@@ -38,9 +40,6 @@ from projections.projection import (
 
 LATE = timedelta(hours=24)
 """What is recorded later than this after it happened is a late entry, which auditors look at."""
-
-MANY = 500
-"""How many ids are asked for in one statement."""
 
 entries = view_table(
     "history_entries",
@@ -297,10 +296,10 @@ def versions_of(read: Reading, streams: Iterable[str], *, at: int | None = None)
     """
     wanted = sorted(set(streams))
     found: dict[str, int] = {}
-    for i in range(0, len(wanted), MANY):
+    for some in portions(wanted):
         chunk = (
             select(entries.c.stream, func.max(entries.c.version))
-            .where(entries.c.stream.in_(wanted[i : i + MANY]), entries.c.position <= (FOREVER if at is None else at))
+            .where(entries.c.stream.in_(some), entries.c.position <= (FOREVER if at is None else at))
             .group_by(entries.c.stream)
         )
         found.update((row[0], int(row[1])) for row in read.execute(chunk))
@@ -368,7 +367,7 @@ def listing(
     if after is not None:
         wanted.append(position < after if newest_first else position > after)
     found = select(entries).where(*wanted).order_by(position.desc() if newest_first else position).limit(limit + 1)
-    return [_shown(row) for row in read.execute(found)]
+    return [contents(row) for row in read.execute(found)]
 
 
 def entry(read: Reading, position: int, *, at: int | None = None) -> dict[str, Any] | None:
@@ -376,7 +375,7 @@ def entry(read: Reading, position: int, *, at: int | None = None) -> dict[str, A
     if position > (FOREVER if at is None else at):
         return None
     row = read.execute(select(entries).where(entries.c.position == position)).first()
-    return None if row is None else _shown(row)
+    return None if row is None else contents(row)
 
 
 def things_by_ids(read: Reading, ids: Iterable[str], *, at: int | None = None) -> dict[str, dict[str, Any]]:
@@ -387,9 +386,9 @@ def things_by_ids(read: Reading, ids: Iterable[str], *, at: int | None = None) -
     """
     wanted = sorted(set(ids))
     found: dict[str, dict[str, Any]] = {}
-    for i in range(0, len(wanted), MANY):
-        chunk = select(things).where(things.c.thing.in_(wanted[i : i + MANY]), holds(things, at))
-        found.update((row.thing, _shown(row)) for row in read.execute(chunk))
+    for some in portions(wanted):
+        chunk = select(things).where(things.c.thing.in_(some), holds(things, at))
+        found.update((row.thing, contents(row)) for row in read.execute(chunk))
     return found
 
 
@@ -417,10 +416,3 @@ def _about(subject: str) -> ColumnElement[bool]:
         entries.c.person == subject,
         entries.c.position.in_(named),
     )
-
-
-def _shown(row: Any) -> dict[str, Any]:
-    """Return the row without the positions between which it holds."""
-    said = dict(row._mapping)
-    del said["since"], said["until"]
-    return said

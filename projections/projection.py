@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
@@ -34,6 +34,7 @@ FOREVER = 2**63 - 1
 
 Row = Mapping[str, Any]
 Event = TypeVar("Event")
+T = TypeVar("T")
 Handler = Callable[["Rows", Any], None]
 
 METADATA = MetaData()
@@ -233,6 +234,35 @@ class JsonText(TypeDecorator[Any]):
 
     def process_result_value(self, value: Any, _: Any) -> Any:
         return None if value is None else orjson.loads(value)
+
+
+PORTION = 500
+"""How many ids are asked for in one statement."""
+
+
+def expected(rows: Rows, table: Table, *key: object) -> Row:
+    """Return a row that must be there, since an earlier event made it.
+
+    :raises LookupError: it is not: the events are not in order, or a handler forgot it.
+    """
+    row = rows.get(table, *key)
+    if row is None:
+        raise LookupError(f"{table.name} has no row for {', '.join(map(str, key))}.")
+    return row
+
+
+def contents(row: Any) -> dict[str, Any]:
+    """Return what a row of a query says, without the positions between which it holds."""
+    said = dict(row._mapping)
+    del said["since"], said["until"]
+    return said
+
+
+def portions(ids: Iterable[T]) -> Iterator[list[T]]:
+    """Give so many ids at a time as one statement is asked for."""
+    wanted = list(ids)
+    for i in range(0, len(wanted), PORTION):
+        yield wanted[i : i + PORTION]
 
 
 def holds(table: Table, at: int | None) -> ColumnElement[bool]:

@@ -24,8 +24,9 @@ from projections.projection import (
     Prepared,
     Projection,
     Reading,
-    Row,
     Rows,
+    contents,
+    expected,
     flag,
     holds,
     instant,
@@ -167,13 +168,6 @@ registers = Projection(
 )
 
 
-def _held(rows: Rows, table: Table, *key: object) -> Row:
-    row = rows.get(table, *key)
-    if row is None:
-        raise LookupError(f"{table.name} has no row for {key}.")
-    return row
-
-
 # The course: when, by whom.
 
 
@@ -192,7 +186,7 @@ def _drafted(rows: Rows, event: Course.Drafted) -> None:
 
 @registers.on(Course.Scheduled, Course.Rescheduled)
 def _planned(rows: Rows, event: Course.Scheduled | Course.Rescheduled) -> None:
-    course = _held(rows, courses, event.originator_id)
+    course = expected(rows, courses, event.originator_id)
     kept = {session.number for session in event.sessions}
     for dropped in set(course["numbers"]) - kept:
         rows.change(sessions, event.originator_id, dropped, cancelled=True)
@@ -209,7 +203,7 @@ def _planned(rows: Rows, event: Course.Scheduled | Course.Rescheduled) -> None:
 
 @registers.on(Course.SessionAdded)
 def _session_added(rows: Rows, event: Course.SessionAdded) -> None:
-    course = _held(rows, courses, event.originator_id)
+    course = expected(rows, courses, event.originator_id)
     _put_session(rows, event.originator_id, event.session)
     rows.change(
         courses,
@@ -270,14 +264,14 @@ def _session_cancelled(rows: Rows, event: Course.SessionCancelled) -> None:
 
 @registers.on(Course.TrainerAssigned)
 def _trainer_assigned(rows: Rows, event: Course.TrainerAssigned) -> None:
-    known = _held(rows, courses, event.originator_id)["appointments"]
+    known = expected(rows, courses, event.originator_id)["appointments"]
     said = [event.since, event.trainer_person, event.role]
     rows.change(courses, event.originator_id, appointments=[*known, said])
 
 
 @registers.on(Course.TrainerReleased)
 def _trainer_released(rows: Rows, event: Course.TrainerReleased) -> None:
-    known = _held(rows, courses, event.originator_id)["appointments"]
+    known = expected(rows, courses, event.originator_id)["appointments"]
     said = [event.since, event.trainer_person, None]
     rows.change(courses, event.originator_id, appointments=[*known, said])
 
@@ -307,14 +301,14 @@ def _trainer_registered(rows: Rows, event: Trainer.Registered) -> None:
 
 @registers.on(Trainer.Authorised)
 def _authorised(rows: Rows, event: Trainer.Authorised) -> None:
-    known = _held(rows, trainers, event.originator_id)["authorisations"]
+    known = expected(rows, trainers, event.originator_id)["authorisations"]
     said = [event.number, event.body, event.code, event.role, event.valid_from, event.valid_until, None]
     rows.change(trainers, event.originator_id, authorisations=[*known, said])
 
 
 @registers.on(Trainer.AuthorisationEnded)
 def _authorisation_ended(rows: Rows, event: Trainer.AuthorisationEnded) -> None:
-    known = _held(rows, trainers, event.originator_id)["authorisations"]
+    known = expected(rows, trainers, event.originator_id)["authorisations"]
     ended = plain(event.on)
     rows.change(
         trainers,
@@ -432,7 +426,7 @@ def _conflict_resolved(rows: Rows, event: AttendanceRegister.ConflictResolved) -
 
 @registers.on(AttendanceRegister.Sealed)
 def _sealed(rows: Rows, event: AttendanceRegister.Sealed) -> None:
-    standing = {_held(rows, marks, event.originator_id, mark)["person"]: str(mark) for mark in event.standing}
+    standing = {expected(rows, marks, event.originator_id, mark)["person"]: str(mark) for mark in event.standing}
     rows.add(
         seals,
         register=event.originator_id,
@@ -478,7 +472,7 @@ def _amendment_requested(rows: Rows, event: AttendanceRegister.AmendmentRequeste
 
 @registers.on(AttendanceRegister.AmendmentApproved)
 def _amendment_approved(rows: Rows, event: AttendanceRegister.AmendmentApproved) -> None:
-    before = _held(rows, seals, event.originator_id, event.sealed_version - 1)
+    before = expected(rows, seals, event.originator_id, event.sealed_version - 1)
     person = str(event.person)
     rows.add(
         seals,
@@ -863,4 +857,4 @@ def _without(row: Mapping[str, Any], *names: str) -> dict[str, Any]:
 
 def _rows(read: Reading, query: Select[Any], table: Table, at: int | None) -> list[dict[str, Any]]:
     found = read.execute(query.where(holds(table, at)))
-    return [_without(dict(row._mapping), "since", "until") for row in found]
+    return [contents(row) for row in found]

@@ -34,6 +34,7 @@ from projections.projection import (
     Reading,
     Row,
     Rows,
+    expected,
     flag,
     holds,
     json,
@@ -211,14 +212,14 @@ def _walk_in_confirmed(rows: Rows, event: Enrolment.WalkInConfirmed) -> None:
 
 @roster.on(Enrolment.BodyEmailAsked)
 def _body_email_asked(rows: Rows, event: Enrolment.BodyEmailAsked) -> None:
-    known = _particulars(rows, event)["body_emails_asked"]
+    known = expected(rows, particulars, event.originator_id)["body_emails_asked"]
     rows.change(particulars, event.originator_id, body_emails_asked={**known, event.body: event.answered})
     rows.change(enrolments, event.originator_id, version=event.originator_version)
 
 
 @roster.on(Enrolment.PrerequisiteDeclared)
 def _prerequisite_declared(rows: Rows, event: Enrolment.PrerequisiteDeclared) -> None:
-    known = _particulars(rows, event)["prerequisites"]
+    known = expected(rows, particulars, event.originator_id)["prerequisites"]
     said = plain({"evidence": event.evidence, "at": event.at, "recorded_by": event.by})
     rows.change(particulars, event.originator_id, prerequisites=[*known, said])
     rows.change(enrolments, event.originator_id, version=event.originator_version)
@@ -226,7 +227,7 @@ def _prerequisite_declared(rows: Rows, event: Enrolment.PrerequisiteDeclared) ->
 
 @roster.on(Enrolment.MakeUpCredited)
 def _make_up_credited(rows: Rows, event: Enrolment.MakeUpCredited) -> None:
-    known = _particulars(rows, event)["make_ups"]
+    known = expected(rows, particulars, event.originator_id)["make_ups"]
     said = {
         "number": event.number,
         "session": event.session,
@@ -242,20 +243,13 @@ def _make_up_credited(rows: Rows, event: Enrolment.MakeUpCredited) -> None:
 
 @roster.on(Enrolment.MakeUpWithdrawn)
 def _make_up_withdrawn(rows: Rows, event: Enrolment.MakeUpWithdrawn) -> None:
-    known = _particulars(rows, event)["make_ups"]
+    known = expected(rows, particulars, event.originator_id)["make_ups"]
     rows.change(
         particulars,
         event.originator_id,
         make_ups=[{**each, "withdrawn": event.reason} if each["number"] == event.number else each for each in known],
     )
     rows.change(enrolments, event.originator_id, version=event.originator_version)
-
-
-def _particulars(rows: Rows, event: Enrolment.Event) -> Row:
-    row = rows.get(particulars, event.originator_id)
-    if row is None:
-        raise LookupError(f"The roster has no enrolment {event.originator_id}.")
-    return row
 
 
 @roster.on(Enrolment.ParticipationAttested)
@@ -359,14 +353,9 @@ def _restand(rows: Rows, event: Any, mark: UUID, *, conflict: bool) -> None:
 
 def _marked_in(rows: Rows, event: AttendanceRegister.Event, person: UUID) -> tuple[str, str, Row]:
     """Return the id of the enrolment, the session's number as a key of its marks, and its row."""
-    register = rows.get(registers, event.originator_id)
-    if register is None:
-        raise LookupError(f"The roster has no register {event.originator_id}.")
+    register = expected(rows, registers, event.originator_id)
     enrolment = enrolment_of(register["course"], str(person))
-    row = rows.get(enrolments, enrolment)
-    if row is None:
-        raise LookupError(f"The roster has no enrolment {enrolment}, though it was marked.")
-    return enrolment, str(register["session"]), row
+    return enrolment, str(register["session"]), expected(rows, enrolments, enrolment)
 
 
 def _said(event: Any, *, conflict: bool) -> dict[str, Any]:
@@ -392,10 +381,7 @@ def _standing(
     """Return what the mark says that stands: the one that stood before, or another that was kept."""
     if standing is not None and standing["mark"] == str(mark):
         return {**standing, "conflict": conflict}
-    kept = rows.get(other_marks, event.originator_id, mark)
-    if kept is None:
-        raise LookupError(f"The roster has no mark {mark} in register {event.originator_id}.")
-    return {**kept["said"], "conflict": conflict}
+    return {**expected(rows, other_marks, event.originator_id, mark)["said"], "conflict": conflict}
 
 
 # The queries.

@@ -21,8 +21,9 @@ from projections import courses, directory, discrepancies, history, roster
 from projections.projection import (
     Projection,
     Reading,
-    Row,
     Rows,
+    contents,
+    expected,
     flag,
     holds,
     json,
@@ -269,7 +270,7 @@ def _put_draft(write: Callable[..., None], event: Submission.Event, part: int, *
 
 
 def _edited(rows: Rows, event: Submission.Event, part: int) -> None:
-    known = _held(rows, parts, event.originator_id, part)
+    known = expected(rows, parts, event.originator_id, part)
     _put_draft(rows.put, event, part, drafted_by=known["drafted_by"], drafted_at=known["drafted_at"])
 
 
@@ -301,7 +302,7 @@ def _line_remade(rows: Rows, event: Submission.LineRemade) -> None:
 
 @submission.on(Submission.Validated)
 def _validated(rows: Rows, event: Submission.Validated) -> None:
-    known = _held(rows, parts, event.originator_id, event.part)
+    known = expected(rows, parts, event.originator_id, event.part)
     _edited(rows, event, event.part)
     rows.change(
         parts,
@@ -358,7 +359,7 @@ def _sent(rows: Rows, event: Submission.Sent) -> None:
         sent_at=event.at,
         reference=event.reference,
     )
-    _stepped(rows, event, SENT, _held(rows, parts, event.originator_id, event.part)["lines"])
+    _stepped(rows, event, SENT, expected(rows, parts, event.originator_id, event.part)["lines"])
 
 
 @submission.on(Submission.Loaded)
@@ -373,7 +374,7 @@ def _selected(rows: Rows, event: Submission.Selected) -> None:
 
 @submission.on(Submission.Paid)
 def _paid(rows: Rows, event: Submission.Paid) -> None:
-    known = _held(rows, submissions, event.originator_id)["payments"]
+    known = expected(rows, submissions, event.originator_id)["payments"]
     payment = {
         "lines": event.lines,
         "amount": event.amount,
@@ -492,13 +493,6 @@ def _moved(rows: Rows, event: Submission.Event, **said: object) -> None:
     rows.change(submissions, event.originator_id, **said)
 
 
-def _held(rows: Rows, table: Table, *key: object) -> Row:
-    row = rows.get(table, *key)
-    if row is None:
-        raise LookupError(f"{table.name} has no row for {key}.")
-    return row
-
-
 def course_of(read: Reading, submission: UUID | str) -> str | None:
     """Return the course that a submission is about, None where there is no such submission."""
     found = select(submissions.c.course).where(submissions.c.submission == str(submission)).limit(1)
@@ -519,7 +513,7 @@ def completers(read: Reading, course: UUID | str, *, at: int | None = None) -> l
     found = select(learners).where(
         learners.c.course == str(course), learners.c.completed.is_(True), holds(learners, at)
     )
-    return [_shown(row) for row in read.execute(found.order_by(learners.c.requested))]
+    return [contents(row) for row in read.execute(found.order_by(learners.c.requested))]
 
 
 def view(read: Reading, submission: UUID | str, *, today: date, at: int | None = None) -> dict[str, Any] | None:
@@ -535,7 +529,7 @@ def view(read: Reading, submission: UUID | str, *, today: date, at: int | None =
     nobody has dealt with it that what it rests on has moved. Names, e-mails and notes are handles.
     """
     row = read.execute(select(submissions).where(submissions.c.submission == str(submission), holds(submissions, at)))
-    known = next((_shown(each) for each in row), None)
+    known = next((contents(each) for each in row), None)
     if known is None:
         return None
     known["version"] = history.version_of(read, known["submission"], at=at)
@@ -782,11 +776,4 @@ def _lines(read: Reading, submission: UUID | str, at: int | None) -> list[dict[s
 
 def _all(read: Reading, table: Table, submission: UUID | str, at: int | None) -> list[dict[str, Any]]:
     found = select(table).where(table.c.submission == str(submission), holds(table, at))
-    return [_shown(row) for row in read.execute(found.order_by(*(table.c[name] for name in table.info["key"])))]
-
-
-def _shown(row: Any) -> dict[str, Any]:
-    """Return the row without the positions between which it holds."""
-    said = dict(row._mapping)
-    del said["since"], said["until"]
-    return said
+    return [contents(row) for row in read.execute(found.order_by(*(table.c[name] for name in table.info["key"])))]
