@@ -20,6 +20,7 @@ from domain.trainer import Authority, Role, Slot, Trainer
 from projections import directory as view
 from projections.directory import directory as projection
 from projections.history import history
+from projections.projection import PORTION
 from provider.office import Office
 from tests.conftest import START
 
@@ -211,7 +212,7 @@ def test_people_page_in_the_order_in_which_they_became_known(shelf: Office, reco
 def test_many_people_are_found_by_their_ids_and_unknown_ones_left_out(
     shelf: Office, record: Callable[..., int]
 ) -> None:
-    known = [somebody() for _ in range(view.MANY + 2)]
+    known = [somebody() for _ in range(PORTION + 2)]
     record(*known)
     with shelf.views.reading() as read:
         wanted = [uuid4(), *(each.id for each in known), known[0].id]
