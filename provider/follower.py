@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger(__name__)
 PAUSE = 0.01
 """Seconds in which events gather. To fold ten together takes hardly longer than to fold one."""
+AGAIN = 5.0
+"""Seconds after which it is tried again, where the views could not be written."""
 
 
 class Follower:
@@ -20,9 +22,10 @@ class Follower:
     Nobody has to wait for it: whoever reads brings them to the end of the log by themselves.
     """
 
-    def __init__(self, views: Views, pause: float = PAUSE) -> None:
+    def __init__(self, views: Views, pause: float = PAUSE, again: float = AGAIN) -> None:
         self._views = views
         self._pause = pause
+        self._again = again
         self._to = 0
         self._told = threading.Event()
         self._ended = threading.Event()
@@ -46,15 +49,20 @@ class Follower:
             self._ended.wait(self._pause)
             # Whoever tells from here on is heard the next time.
             self._told.clear()
-            self._catch_up()
+            if not self._catch_up():
+                # Perhaps nobody reads or records for a long time, who would do it.
+                self._told.set()
+                self._ended.wait(self._again)
         # What was told while it caught up for the last time.
         self._catch_up()
 
-    def _catch_up(self) -> None:
+    def _catch_up(self) -> bool:
         try:
             self._views.catch_up(self._to)
         except Exception:
-            LOGGER.exception("the views could not catch up; the next request will try again")
+            LOGGER.exception("the views could not catch up; it is tried again")
+            return False
+        return True
 
     def close(self) -> None:
         """End, with the views where they should be."""

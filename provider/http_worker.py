@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
@@ -14,6 +15,8 @@ NAP = 0.0003
 """Seconds that a worker leaves a new connection to others, for each that it has."""
 FEW = 4
 """Connections from which on a worker has its share, and takes whoever comes."""
+CLOSERS = 16
+"""Connections that a worker closes at once; each waits for its client for two seconds at most."""
 SPENT = 0.01
 """The share of its time that a worker naps at most: where each request has a connection of its own, all have few."""
 
@@ -44,6 +47,25 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
         if self._credit >= seconds:
             self._credit -= seconds
             time.sleep(seconds)
+
+    def init_process(self) -> None:
+        self._closing = ThreadPoolExecutor(max_workers=CLOSERS, thread_name_prefix="closing")
+        super().init_process()
+
+    def run(self) -> None:
+        try:
+            super().run()
+        finally:
+            self._closing.shutdown(wait=False, cancel_futures=True)
+
+    def finish_request(self, conn: Any, fs: Any) -> None:
+        """Keep a connection for its next request, or let it go: beside the main thread, since that waits for the client
+        to close it too, for two seconds, and all other connections would wait with it."""
+        if fs.cancelled() or fs.exception() is not None or fs.result():
+            super().finish_request(conn, fs)
+        else:
+            self.nr_conns -= 1
+            self._closing.submit(conn.close, graceful=True)
 
     def handle(self, conn: Any) -> Any:
         """Answer a request, and those that come right after it while no other connection can need this thread."""

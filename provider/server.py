@@ -17,7 +17,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import orjson
 from gunicorn.glogging import Logger as GunicornLogger
 from prometheus_client import values
 
@@ -59,9 +58,11 @@ class Logger(GunicornLogger):  # type: ignore[misc]
                 "request_id": headers.get("x-request-id"),
             },
         )
-        # An answer is not kept back because nobody can write down that it was given.
-        with suppress(OSError, orjson.JSONEncodeError):
-            os.write(sys.stderr.fileno(), said + b"\n")
+        # An answer is not spoilt because nobody can write down that it was given.
+        with suppress(OSError):
+            # Where it was closed, its number may be that of a database by now.
+            if sys.stderr is not None:
+                os.write(sys.stderr.fileno(), said + b"\n")
 
     def warning(self, msg: str, *args: Any, **kwargs: Any) -> None:
         """Log a warning; one about a request that can't be read quotes it, so only that it came is told."""

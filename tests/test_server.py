@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +63,48 @@ def test_who_goes_away_in_between_is_let_go(server: Server) -> None:
         wire = Wire(server.port)
         assert wire.ask(ASK) == 200
         wire.close()
+
+
+def test_a_client_that_does_not_close_holds_up_nobody(server: Server) -> None:
+    ask = http("GET", "/livez", extra="Connection: close\r\n")
+    stubborn = [socket.create_connection(("127.0.0.1", server.port), timeout=10) for _ in range(5)]
+    began = time.monotonic()
+    for wire in stubborn:
+        wire.sendall(ask)
+        while wire.recv(65536):
+            pass
+    other = Wire(server.port)
+    assert other.ask(ASK) == 200
+    # Each of them would have been waited for, two seconds long.
+    assert time.monotonic() - began < 8
+    for each in (*stubborn, other):
+        each.close()
+
+
+def test_a_server_whose_stderr_is_closed_answers_all_the_same(tmp_path: Path) -> None:
+    port = servers.free_port()
+    serve = f"{sys.executable} -m gunicorn --config python:provider.server --workers 1 --threads 1"
+    closed = subprocess.Popen(
+        ["/bin/sh", "-c", f"exec {serve} --bind 127.0.0.1:{port} tests.bench.floor:app 2>&-"],
+        cwd=servers.ROOT,
+        env=servers.clean({"BENCH_FOLDER": str(tmp_path)}),
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        give_up = time.monotonic() + 20
+        while True:
+            with suppress(ConnectionError):
+                wire = Wire(port)
+                break
+            assert time.monotonic() < give_up
+            time.sleep(0.05)
+        opened = wire.socket
+        assert [wire.ask(ASK) for _ in range(5)] == [200] * 5
+        assert wire.socket is opened, "the server let go of the connection in between"
+        wire.close()
+    finally:
+        closed.terminate()
+        closed.wait(20)
 
 
 def test_a_server_that_is_told_to_end_ends_though_connections_are_kept(server: Server) -> None:

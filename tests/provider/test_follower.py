@@ -151,16 +151,15 @@ def test_a_mark_is_recorded_whatever_becomes_of_the_follower(
     assert room.attendance()["Ada"] == "present"
 
 
-def test_what_failed_is_logged_and_tried_again_with_the_next_mark(
+def test_what_failed_is_logged_and_tried_again(
     office: Office, room: Classroom, caplog: pytest.LogCaptureFixture
 ) -> None:
-    office.follower = Follower(office.views)
+    office.follower = Follower(office.views, again=0.05)
     with office.views.engine.connect() as connection:
         connection.execute(text("ALTER TABLE history_entries RENAME TO elsewhere"))
     room.mark(room.said("Ada"))
     until(lambda: "the views could not catch up" in caplog.text)
     with office.views.engine.connect() as connection:
         connection.execute(text("ALTER TABLE elsewhere RENAME TO history_entries"))
-    room.mark(room.said("Bob"))
     until(lambda: caught_up(office))
-    assert set(room.attendance().values()) == {"present"}
+    assert room.attendance()["Ada"] == "present"
