@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import copy
 from functools import cache
 from importlib import import_module
@@ -18,7 +18,7 @@ import orjson
 from flask import Flask, Request, Response, g, request
 from flask.json.provider import JSONProvider
 from flask.sessions import NullSession, SessionInterface
-from werkzeug.routing import MapAdapter
+from werkzeug.routing import MapAdapter, Rule
 
 from api import figures, kit, problems, rest
 from api.kit import Problem
@@ -27,6 +27,10 @@ from provider.office import Office
 
 BODY_LIMIT = 1024 * 1024
 """Bytes of a JSON body; attendee files have a limit of their own."""
+ADDRESSES = 2_000
+"""How many addresses are remembered with their routes."""
+LONG_ADDRESS = 200
+"""Characters of the longest address that is remembered."""
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
@@ -66,6 +70,26 @@ class NoSessions(SessionInterface):
         """Keep nothing."""
 
 
+class Adapter(MapAdapter):
+    """Finds the route of an address, and remembers those of late: a class is asked for, and marked, again and again."""
+
+    found: dict[tuple[str, str], tuple[Rule, Mapping[str, Any]]]
+
+    def match(self, *said: Any, **more: Any) -> Any:
+        if said or more != {"return_rule": True}:
+            return super().match(*said, **more)
+        key = (self.path_info, self.default_method)
+        known = self.found.get(key)
+        if known is None:
+            known = super().match(return_rule=True)
+            if len(self.found) >= ADDRESSES:
+                self.found.clear()
+            if len(self.path_info) <= LONG_ADDRESS:
+                self.found[key] = known
+        rule, arguments = known
+        return rule, dict(arguments)
+
+
 class App(Flask):
     """Flask without what none of our routes has: sessions, hosts, coroutines, and hooks that blueprints may add.
 
@@ -74,6 +98,10 @@ class App(Flask):
 
     session_interface = NoSessions()
 
+    def __init__(self, *said: Any, **more: Any) -> None:
+        super().__init__(*said, **more)
+        self.found: dict[tuple[str, str], tuple[Rule, Mapping[str, Any]]] = {}
+
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         return func
 
@@ -81,7 +109,7 @@ class App(Flask):
         if request is None:
             return None
         environ = request.environ
-        return MapAdapter(
+        adapter = Adapter(
             self.url_map,
             server_name=environ.get("HTTP_HOST", "localhost"),
             script_name=environ.get("SCRIPT_NAME") or "/",
@@ -91,6 +119,8 @@ class App(Flask):
             default_method=request.method,
             query_args=environ.get("QUERY_STRING", ""),
         )
+        adapter.found = self.found
+        return adapter
 
     def preprocess_request(self) -> None:
         g.began = perf_counter()
@@ -124,6 +154,7 @@ def create_app(office: Office) -> Flask:
     app = copy(routed())
     app.config = copy(app.config)
     app.extensions = {**app.extensions, "office": office}
+    app.found = {}
     return app
 
 

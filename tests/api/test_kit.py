@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from hashlib import sha256
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from flask import Flask
 
+from api.app import App
 from api.document import document
 from api.kit import cell, json_answer, receipt
 from provider.bootstrap import bootstrap
@@ -70,3 +71,17 @@ def test_what_a_keyed_request_said_can_be_told_from_its_fingerprint_by_nobody_el
     assert mine is not None
     assert fingerprint == IdempotencyKey.of(UUID(ID), "key-of-grete", *request, secret=mine).fingerprint
     again.close()
+
+
+def test_addresses_are_found_again_and_not_remembered_without_end(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(app, App)
+    monkeypatch.setattr("api.app.ADDRESSES", 3)
+    client = app.test_client()
+    addresses = [f"/v1/courses/{uuid4()}/roster" for _ in range(5)]
+    for _ in range(2):
+        assert {client.get(address).status_code for address in addresses} == {401}
+        assert {client.post(address).status_code for address in addresses} == {405}
+        assert 0 < len(app.found) <= 3
+    long = f"/static/{'a' * 300}"
+    assert client.get(long).status_code == 404
+    assert long not in {address for address, _ in app.found}
