@@ -20,8 +20,9 @@ from flask.json.provider import JSONProvider
 from flask.sessions import NullSession, SessionInterface
 from werkzeug.routing import MapAdapter, Rule
 
-from api import figures, kit, problems, rest
-from api.kit import Problem
+from api import figures, here, problems, rest
+from api.answers import Problem
+from api.asked import require_json
 from provider.log import NotFound
 from provider.office import Office
 
@@ -129,7 +130,7 @@ class App(Flask):
         if "\0" in request.path:
             # A database may refuse even to look for it.
             raise NotFound("There is no such thing here.")
-        kit.require_json()
+        require_json()
 
     def process_response(self, response: Response) -> Response:
         headers = response.headers
@@ -146,7 +147,7 @@ class App(Flask):
         return response
 
     def do_teardown_request(self, _: BaseException | None = None) -> None:
-        kit.read_no_more()
+        here.read_no_more()
 
 
 def create_app(office: Office) -> Flask:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from api.kit import office
+from api.here import office
 from domain.private import Private
 
 ERASED = "(erased)"

@@ -9,8 +9,11 @@ from uuid import UUID
 from flask import Response
 from marshmallow import fields, validate
 
+from api.answers import Page, receipt
+from api.asked import Asked, ListArguments, act
+from api.blueprint import Blueprint
 from api.fields import Answer, Body, Code, Line, Moment, ReceiptAnswer
-from api.kit import Asked, Blueprint, ListArguments, Page, act, office, reading, receipt
+from api.here import office, reading
 from api.private import opener
 from domain.access import Access, Role
 from projections import access as view

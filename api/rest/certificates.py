@@ -9,9 +9,12 @@ from uuid import UUID
 from flask import g
 from marshmallow import fields, validate
 
+from api.answers import Page
+from api.asked import Asked, ListArguments, act
 from api.auth import sees_all_courses
+from api.blueprint import Blueprint
 from api.fields import Answer, Body, Code, Uid, Whole, WithReason, Words
-from api.kit import Asked, Blueprint, ListArguments, Page, act, office, reading
+from api.here import office, reading
 from api.private import opener
 from api.rest.discrepancies import DiscrepancyAnswer
 from api.rest.discrepancies import shown as shown_discrepancies

@@ -8,8 +8,10 @@ from uuid import UUID
 
 from marshmallow import Schema, fields, post_load, validate
 
+from api.asked import Asked, act
+from api.blueprint import Blueprint
 from api.fields import Answer, Body, Code, Line, Uid, Whole, Words, Yes
-from api.kit import Asked, Blueprint, act, office, reading
+from api.here import office, reading
 from api.private import opener
 from domain.access import Role
 from domain.completion import UNMARKED

@@ -9,9 +9,12 @@ from uuid import UUID
 from flask import g
 from marshmallow import Schema, fields, post_load, validate
 
+from api.answers import Page
+from api.asked import Asked, ListArguments, act
 from api.auth import sees_all_courses
+from api.blueprint import Blueprint
 from api.fields import Answer, Body, Code, Day, Line, Moment, Uid, Whole, WithReason, Words, Yes
-from api.kit import Asked, Blueprint, ListArguments, Page, act, office, reading
+from api.here import office, reading
 from api.private import opener
 from domain.course import Capacity, Stage
 from domain.credential import BODIES, FORMATS

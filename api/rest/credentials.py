@@ -9,8 +9,11 @@ from zoneinfo import ZoneInfo
 
 from marshmallow import fields, validate
 
+from api.answers import Page
+from api.asked import Asked, ListArguments, QueryArguments
+from api.blueprint import Blueprint
 from api.fields import Answer, Day
-from api.kit import Asked, Blueprint, ListArguments, Page, QueryArguments, office, reading
+from api.here import office, reading
 from domain.catalogue import CATALOGUE
 from domain.credential import BODIES, CredentialPolicy
 from projections import directory

@@ -8,8 +8,11 @@ from uuid import UUID
 
 from marshmallow import fields, validate
 
+from api.answers import Page
+from api.asked import Asked, ListArguments
+from api.blueprint import Blueprint
 from api.fields import Answer
-from api.kit import Asked, Blueprint, ListArguments, Page, reading
+from api.here import reading
 from api.private import opener
 from domain.basis import Aspect
 from projections import directory

@@ -9,9 +9,12 @@ from uuid import UUID
 from flask import g
 from marshmallow import ValidationError, fields, validate, validates_schema
 
+from api.answers import Page
+from api.asked import Asked, ListArguments, act
 from api.auth import sees_all_courses
+from api.blueprint import Blueprint
 from api.fields import Answer, Body, Code, Email, Line, Uid, Whole, WithReason, Yes
-from api.kit import Asked, Blueprint, ListArguments, Page, act, office, reading
+from api.here import office, reading
 from api.private import opener
 from api.problems import NotPermitted
 from api.rest.people import PersonBody

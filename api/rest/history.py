@@ -9,8 +9,11 @@ import orjson
 from flask import g
 from marshmallow import fields, validate
 
+from api.answers import Page
+from api.asked import Asked, ListArguments
+from api.blueprint import Blueprint
 from api.fields import Answer, Moment, Uid
-from api.kit import Asked, Blueprint, ListArguments, Page, office, reading
+from api.here import office, reading
 from domain.access import Role
 from projections import history
 from projections.projection import FOREVER

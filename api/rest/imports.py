@@ -10,8 +10,11 @@ import marshmallow as ma
 from flask import Response
 from marshmallow import fields, validate
 
+from api.answers import json_answer
+from api.asked import Asked, act
+from api.blueprint import Blueprint
 from api.fields import Answer, Body
-from api.kit import Asked, Blueprint, act, json_answer, office
+from api.here import office
 from provider.attendee_file import MAX_BYTES
 from provider.attendee_plan import About, RowPlan, Step
 from provider.commands import imports as commands

@@ -7,8 +7,10 @@ from uuid import UUID
 
 from marshmallow import Schema, fields, post_load, validate
 
+from api.asked import Asked, act
+from api.blueprint import Blueprint
 from api.fields import Answer, Body, Code, Day, Line, Whole, WithReason, Yes, fit
-from api.kit import Asked, Blueprint, act, office, reading
+from api.here import office, reading
 from domain.credential import BODIES, CredentialPolicy, Source
 from domain.institution import (
     MAX_SUBMISSION_DUE_DAYS,

@@ -15,9 +15,11 @@ from markupsafe import Markup, escape
 from marshmallow import fields
 
 from api import figures, problems
+from api.answers import Problem, json_answer
+from api.blueprint import Blueprint
 from api.document import document
 from api.fields import Answer
-from api.kit import Blueprint, Problem, json_answer, office
+from api.here import office
 from api.problems import NotAcceptable, NotReady
 from provider.log import NotFound
 from provider.views import Broken

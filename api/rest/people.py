@@ -10,8 +10,11 @@ from uuid import UUID
 from flask import Response
 from marshmallow import ValidationError, fields, validate, validates_schema
 
+from api.answers import Page, json_answer
+from api.asked import Asked, ListArguments, act
+from api.blueprint import Blueprint
 from api.fields import Answer, Body, Email, Line, Whole, WithReason
-from api.kit import Asked, Blueprint, ListArguments, Page, act, json_answer, office, reading
+from api.here import office, reading
 from api.private import opener
 from domain.credential import BODIES
 from domain.person import Witness

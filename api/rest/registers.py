@@ -11,8 +11,11 @@ from uuid import UUID
 from flask import Response, g
 from marshmallow import Schema, fields, post_load, validate
 
+from api.answers import json_answer
+from api.asked import Asked, act
+from api.blueprint import Blueprint
 from api.fields import Answer, Body, Line, Moment, Uid, Whole, WithReason
-from api.kit import Asked, Blueprint, act, json_answer, office, reading
+from api.here import office, reading
 from api.private import opener
 from domain.access import Role
 from domain.completion import UNMARKED

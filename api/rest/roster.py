@@ -12,8 +12,10 @@ from flask import current_app, g
 from marshmallow import fields
 from orjson import Fragment
 
+from api.asked import Asked
+from api.blueprint import Blueprint
 from api.fields import Answer
-from api.kit import Asked, Blueprint, office, reading
+from api.here import office, reading
 from api.private import opener
 from projections import courses, roster
 from projections.roster import ROSTER_LINE, LineVersion

@@ -12,9 +12,11 @@ from uuid import UUID
 from flask import Response, g, request
 from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 
+from api.asked import Asked, act
 from api.auth import sees_all_courses
+from api.blueprint import Blueprint
 from api.fields import Answer, Body, Code, Day, Line, Moment, Uid, Whole, WithReason, Words
-from api.kit import Asked, Blueprint, act, office, reading
+from api.here import office, reading
 from api.private import opener
 from domain.basis import Aspect
 from domain.schedule import zone_named

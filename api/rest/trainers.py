@@ -8,8 +8,11 @@ from uuid import UUID
 
 from marshmallow import fields, validate
 
+from api.answers import Page
+from api.asked import Asked, ListArguments, act
+from api.blueprint import Blueprint
 from api.fields import Answer, Body, Code, Day, Line, Uid
-from api.kit import Asked, Blueprint, ListArguments, Page, act, office, reading
+from api.here import office, reading
 from api.private import opener
 from domain.credential import BODIES
 from domain.trainer import Authority, Trainer

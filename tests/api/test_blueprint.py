@@ -9,9 +9,9 @@ from uuid import UUID, uuid4
 import pytest
 from flask import Flask
 
+from api.answers import cell, json_answer, receipt
 from api.app import App
 from api.document import document
-from api.kit import cell, json_answer, receipt
 from provider.bootstrap import bootstrap
 from provider.log import IdempotencyKey, Receipt
 from provider.mapper import StoredUUID
