@@ -134,9 +134,16 @@ class Views:
     def lend(self) -> Reading:
         """Give this thread's own connection, begun so that it sees one state of all views: the newest.
 
-        Whoever borrows it ends it with `end()`, and borrows it again for the next time; to catch up ends it too.
+        Whoever borrows it ends it with `end()`, and borrows it again for the next time; to catch up ends it too. Views
+        that were put back to an older copy are brought to the end of the log first: nobody is let in, or refused
+        anything, by what they said then.
         """
-        return self._lend(self._database.to_read)
+        noted = self._turn.noted()
+        read = self._lend(self._database.to_read)
+        if noted and self.position(read) < noted:
+            self.catch_up()
+            read = self._lend(self._database.to_read)
+        return read
 
     def _lend(self, opening: str) -> Writing:
         # One for reading and writing: what it wrote is in its memory then, and a server has half as many to keep.
@@ -256,6 +263,9 @@ class Views:
                         "older copy. Restore the newest one, or run `provider views rebuild` if this one is right."
                     )
                 self._seen = place
+                if self._turn.noted() > place:
+                    # The log itself is an older one.
+                    self._turn.note(place)
                 return False
             fold = Fold(connection)
             self._apply(fold, page, self.projections)
@@ -423,7 +433,7 @@ class Views:
         while place < end and (page := self.log.entries.page(place, self.rebuild_page, end)):
             # Nobody else writes these tables, so what is in memory stays true from page to page. The lock is held only
             # to write, so that the live views catch up in between.
-            reading = self.lend()
+            reading = self._lend(self._database.to_read)
             if fold is None:
                 fold = Fold(reading, BESIDE, complete=place == 0)
             fold.connection = reading

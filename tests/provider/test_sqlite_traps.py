@@ -23,6 +23,9 @@ from provider.office import Office
 from provider.outage import damaged, outage
 from provider.settings import Settings
 from provider.views import Broken
+from tests.academy import Acting
+from tests.classroom import Classroom
+from tests.conftest import Clock
 from tests.faults.lost_views import corrupt, lay_old_file, lay_old_file_alone, replace_by_noise, roll_back
 from tests.faults.office import ROOT, by_another, environment, files_of, outsider
 from tests.stores import file_of
@@ -191,6 +194,33 @@ def test_views_rolled_back_under_an_open_office_catch_up_with_the_next_command(
 
     assert office.views.position() == office.log.position()
     assert office.views.verify() == []
+
+
+def test_who_reads_views_that_were_rolled_back_sees_the_end_of_the_log(
+    office: Office, person: Register, settings: Settings
+) -> None:
+    views = file_of(settings, "views")
+    old = views.with_name("old-views")
+    by_another(views, f"VACUUM INTO '{old}'")
+    person("Grace", "Hopper")
+    roll_back(views, old)
+    assert office.views.position() < office.log.position()
+
+    read = office.views.lend()
+    assert office.views.position(read) == office.log.position()
+    read.end()
+
+
+def test_a_good_mark_is_taken_though_the_views_were_rolled_back(
+    office: Office, act: Acting, clock: Clock, settings: Settings
+) -> None:
+    room = Classroom(office, act, clock, "Ada")
+    views = file_of(settings, "views")
+    old = views.with_name("old-views")
+    by_another(views, f"VACUUM INTO '{old}'")
+    room.people["Bob"] = room.enrol("Bob")
+    roll_back(views, old)
+    assert room.outcomes(room.said("Bob")) == ["applied"]
 
 
 def test_what_sqlite_says_is_told_as_what_it_means(tmp_path: Path) -> None:
