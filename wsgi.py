@@ -11,7 +11,7 @@ from flask import g, has_request_context
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from api.app import create_app
-from provider.bootstrap import bootstrap
+from provider.bootstrap import bootstrap_when_it_can
 from provider.durable import JournalInUse
 from provider.settings import Settings
 
@@ -28,7 +28,7 @@ for handler in logging.getLogger().handlers:
 
 settings = Settings.read(os.environ)
 # gunicorn imports this in each worker, after the fork.
-office = bootstrap(settings, serving=True)
+office = bootstrap_when_it_can(settings)
 with suppress(JournalInUse):
     # Files that expired while nobody was here; what can't be wiped now is found again by the next sweep.
     office.desk.sweep()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from time import sleep
+
 from projections.access import access
 from projections.certificates import certificates
 from projections.completion import completion
@@ -14,10 +17,12 @@ from projections.roster import roster
 from projections.submission import submission
 from provider.log import Progress
 from provider.office import Clock, Office, utc_now
+from provider.outage import passing
 from provider.schema import Place
 from provider.settings import Settings
 from provider.views import place_of
 
+LOGGER = logging.getLogger(__name__)
 PROJECTIONS = (
     access,
     directory,
@@ -35,6 +40,21 @@ PROJECTIONS = (
 def place_of_views(settings: Settings) -> Place:
     """Return where the views of this very version of the program are."""
     return place_of(settings.place("views"), PROJECTIONS)
+
+
+def bootstrap_when_it_can(settings: Settings, *, pause: float = 1.0) -> Office:
+    """Open the back office for a server's process, and wait for a database that is away or locked.
+
+    A worker that does not start ends the whole server, and all the others with it, which may have what they need.
+    """
+    while True:
+        try:
+            return bootstrap(settings, serving=True)
+        except Exception as error:
+            if not passing(error):
+                raise
+            LOGGER.exception("a database is away; this process begins when it is back")
+        sleep(pause)
 
 
 def bootstrap(

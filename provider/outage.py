@@ -71,6 +71,11 @@ def outage(error: BaseException) -> StoreUnavailable | None:
     return None
 
 
+def passing(error: BaseException) -> bool:
+    """Say whether a store has failed in a way that may pass by itself: it is locked, or does not answer."""
+    return any(_known(each) in (LOCKED, AWAY) for each in _what_led_to(error))
+
+
 def damaged(error: BaseException) -> bool:
     """Say whether the file of a database is no database any more, or one with mistakes in it."""
     codes = [getattr(each, "sqlite_errorcode", 0) & 0xFF for each in _what_led_to(error)]
@@ -107,4 +112,4 @@ def _wraps(error: BaseException) -> bool:
     return isinstance(getattr(error, "orig", None) or error.__cause__, sqlite3.Error)
 
 
-__all__ = ["StoreUnavailable", "damaged", "outage"]
+__all__ = ["StoreUnavailable", "damaged", "outage", "passing"]
