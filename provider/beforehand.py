@@ -114,7 +114,7 @@ def reach(settings: Settings, *, to_write: bool = True) -> None:
 
     :raises Unusable: when they can't.
     """
-    from provider.bootstrap import place_of_views
+    from provider.views import place_of_views
 
     places = {name: settings.place(name) for name in ("events", *DURABLE)} | {"views": place_of_views(settings)}
     for variable, url, names in (
@@ -274,7 +274,7 @@ def _opened(settings: Settings, name: str) -> Iterator[Opened | None]:
 
 def _is_ours(settings: Settings, log: Opened) -> bool:
     """Say whether there are events in a log, which must be ours."""
-    from provider.bootstrap import PROJECTIONS  # noqa: F401  (with the views come all events that there are)
+    from projections.all import PROJECTIONS  # noqa: F401  (with the views come all events that there are)
     from provider.mapper import EventMapper
 
     if not OF_AN_EVENT.issubset(log.columns("stored_events")):

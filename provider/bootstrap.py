@@ -1,45 +1,17 @@
-"""Which views there are, and how the back office is opened."""
+"""How the back office is opened, with all its views."""
 
 from __future__ import annotations
 
 import logging
 from time import sleep
 
-from projections.access import access
-from projections.certificates import certificates
-from projections.completion import completion
-from projections.courses import courses
-from projections.directory import directory
-from projections.discrepancies import discrepancies
-from projections.history import history
-from projections.registers import registers
-from projections.roster import roster
-from projections.submission import submission
+from projections.all import PROJECTIONS
 from provider.log import Progress
 from provider.office import Clock, Office, utc_now
 from provider.outage import passing
-from provider.schema import Place
 from provider.settings import Settings
-from provider.views import place_of
 
 LOGGER = logging.getLogger(__name__)
-PROJECTIONS = (
-    access,
-    directory,
-    courses,
-    roster,
-    registers,
-    completion,
-    certificates,
-    submission,
-    discrepancies,
-    history,
-)
-
-
-def place_of_views(settings: Settings) -> Place:
-    """Return where the views of this very version of the program are."""
-    return place_of(settings.place("views"), PROJECTIONS)
 
 
 def bootstrap_when_it_can(settings: Settings, *, pause: float = 1.0) -> Office:

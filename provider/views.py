@@ -33,11 +33,13 @@ from sqlalchemy import (
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql.elements import quoted_name
 
+from projections.all import PROJECTIONS
 from projections.projection import Prepared, Projection, Reading, Stored
 from provider.fold import Fold
 from provider.log import EventLog, Progress
 from provider.mapper import uuid
 from provider.schema import Place, Schema
+from provider.settings import Settings
 from provider.views_database import FILLING, SERVING, database_of
 
 LOGGER = logging.getLogger(__name__)
@@ -97,6 +99,11 @@ def place_of(place: Place, projections: Sequence[Projection]) -> Place:
     if isinstance(place, Schema):
         return Schema(place.url, f"{place.name}_{mark}")
     return place.with_name(f"{place.stem}-{mark}{place.suffix}")
+
+
+def place_of_views(settings: Settings) -> Place:
+    """Return where the views of this very version of the program are."""
+    return place_of(settings.place("views"), PROJECTIONS)
 
 
 class Views:

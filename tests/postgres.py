@@ -47,7 +47,7 @@ def copied(data: Path, settings: Settings) -> None:
 
 def looked_up(settings: Settings, store: str, statement: str) -> list[tuple[Any, ...]]:
     """Return what a statement finds in a store, past all of our code; the statement fits both databases."""
-    from provider.bootstrap import place_of_views
+    from provider.views import place_of_views
 
     place = place_of_views(settings) if store == "views" else settings.place(store)
     if isinstance(place, Path):
@@ -61,7 +61,7 @@ def looked_up(settings: Settings, store: str, statement: str) -> list[tuple[Any,
 @cache
 def moved(server: Server, data: Path) -> str:
     """Move a copy of a data directory into a database, once, and return its name."""
-    from provider.bootstrap import PROJECTIONS
+    from projections.all import PROJECTIONS
     from provider.move import move
     from provider.settings import Settings
 

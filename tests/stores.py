@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import cast
 
-from provider.bootstrap import place_of_views
 from provider.settings import Settings
+from provider.views import place_of_views
 
 
 def file_of(settings: Settings, store: str) -> Path:

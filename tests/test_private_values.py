@@ -25,12 +25,12 @@ from domain.access import Role
 from domain.aggregate import Aggregate
 from domain.private import Private
 from domain.submission import Outcome, Rejection
-from provider.bootstrap import place_of_views
 from provider.commands import access
 from provider.commands.submissions import SaidOutcome
 from provider.log_lines import JsonLines
 from provider.office import Office
 from provider.settings import Settings
+from provider.views import place_of_views
 from provider.work import Act
 from tests.academy import half_days
 from tests.backups import back_up_now

@@ -21,8 +21,8 @@ def command() -> None:
       PROVIDER_DATABASE_URL=postgresql://provider@db.example.org/provider provider move
     """
     settings = console.settings()
+    from projections.all import PROJECTIONS
     from provider.beforehand import look, reach
-    from provider.bootstrap import PROJECTIONS
     from provider.move import move
 
     look(replace(settings, database_url=None, keys_url=None))

@@ -39,7 +39,7 @@ def command(data: Path, keys: Path | None, check: bool, older_keys: bool) -> int
         /var/backups/provider/TIME --keys /var/backups/provider-keys/TIME
     """
     settings = console.settings()
-    from provider.bootstrap import PROJECTIONS
+    from projections.all import PROJECTIONS
     from provider.restore import restore, views_differ
 
     with console.ended_in_order():

@@ -86,8 +86,8 @@ def verify() -> int:
 
 def _delete_damaged(error: Exception) -> bool:
     """Delete the file of the views if it is damaged, and say so; the damage may also be in the log."""
-    from provider.bootstrap import place_of_views
     from provider.outage import damaged
+    from provider.views import place_of_views
 
     place = place_of_views(console.settings())
     if not (damaged(error) and isinstance(place, Path) and _is_damaged(place)):
@@ -112,7 +112,7 @@ def _views() -> Iterator[Views]:
     """Open the log and the views alone: to mend them must work though the office would not open with them."""
     settings = console.settings()
     console.must_be_founded(settings)
-    from provider.bootstrap import PROJECTIONS
+    from projections.all import PROJECTIONS
     from provider.log import EventLog
     from provider.views import Views
 

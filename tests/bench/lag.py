@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from provider.bootstrap import PROJECTIONS
+from projections.all import PROJECTIONS
 from provider.log import EventLog
 from provider.settings import Settings
 from provider.views import Views

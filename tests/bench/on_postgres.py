@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg
 
-from provider.bootstrap import PROJECTIONS
+from projections.all import PROJECTIONS
 from provider.move import move
 from provider.settings import Settings
 from tests.bench.against import against, checked, turns

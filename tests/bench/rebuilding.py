@@ -7,7 +7,7 @@ import time
 
 import orjson
 
-from provider.bootstrap import PROJECTIONS
+from projections.all import PROJECTIONS
 from provider.log import EventLog
 from provider.settings import Settings
 from provider.views import Views

@@ -21,11 +21,11 @@ import pytest
 
 from provider.at_rest import NotAtRest, to_be_read
 from provider.beforehand import Unusable, look
-from provider.bootstrap import place_of_views
 from provider.contents import copy_file
 from provider.office import Office
 from provider.schema import Schema
 from provider.settings import Settings
+from provider.views import place_of_views
 from tests.postgres import Server, looked_up
 from tests.provider.conftest import Call, Said, done_to
 from tests.provider.pooler import pooled

@@ -16,8 +16,9 @@ import pytest
 
 from domain.institution import Institution
 from projections import directory
+from projections.all import PROJECTIONS
 from projections.projection import Projection, Rows, number, uid, view_table
-from provider.bootstrap import PROJECTIONS, bootstrap
+from provider.bootstrap import bootstrap
 from provider.commands import people
 from provider.contents import copy, make, reading
 from provider.durable import open_engine, writing

@@ -20,9 +20,10 @@ import psycopg
 import pytest
 
 from projections import directory
+from projections.all import PROJECTIONS
 from provider.backup import DATA, MANIFEST, BadBackup, Showing
 from provider.beforehand import ASIDE, Unusable, look, opening
-from provider.bootstrap import PROJECTIONS, bootstrap, place_of_views
+from provider.bootstrap import bootstrap
 from provider.commands import institution, people
 from provider.contents import copy, make, reading, tally
 from provider.durable import NewerTables, open_engine, writing
@@ -31,6 +32,7 @@ from provider.mapper import UnknownEvent
 from provider.office import Office
 from provider.restore import CannotRestore, Restored, restore, views_differ
 from provider.settings import Settings
+from provider.views import place_of_views
 from provider.work import Act, Receipt
 from tests.backups import DRAWN, NOW, Backup, back_up_now, kept, rewritten, source
 from tests.conftest import Clock, Templates
