@@ -74,19 +74,19 @@ class NoSessions(SessionInterface):
 class Adapter(MapAdapter):
     """Finds the route of an address, and remembers those of late: a class is asked for, and marked, again and again."""
 
-    found: dict[tuple[str, str], tuple[Rule, Mapping[str, Any]]]
+    routes: dict[tuple[str, str], tuple[Rule, Mapping[str, Any]]]
 
     def match(self, *said: Any, **more: Any) -> Any:
         if said or more != {"return_rule": True}:
             return super().match(*said, **more)
         key = (self.path_info, self.default_method)
-        known = self.found.get(key)
+        known = self.routes.get(key)
         if known is None:
             known = super().match(return_rule=True)
-            if len(self.found) >= ADDRESSES:
-                self.found.clear()
+            if len(self.routes) >= ADDRESSES:
+                self.routes.clear()
             if len(self.path_info) <= LONG_ADDRESS:
-                self.found[key] = known
+                self.routes[key] = known
         rule, arguments = known
         return rule, dict(arguments)
 
@@ -101,7 +101,7 @@ class App(Flask):
 
     def __init__(self, *said: Any, **more: Any) -> None:
         super().__init__(*said, **more)
-        self.found: dict[tuple[str, str], tuple[Rule, Mapping[str, Any]]] = {}
+        self.routes: dict[tuple[str, str], tuple[Rule, Mapping[str, Any]]] = {}
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         return func
@@ -120,7 +120,7 @@ class App(Flask):
             default_method=request.method,
             query_args=environ.get("QUERY_STRING", ""),
         )
-        adapter.found = self.found
+        adapter.routes = self.routes
         return adapter
 
     def preprocess_request(self) -> None:
@@ -155,7 +155,7 @@ def create_app(office: Office) -> Flask:
     app = copy(routed())
     app.config = copy(app.config)
     app.extensions = {**app.extensions, "office": office}
-    app.found = {}
+    app.routes = {}
     return app
 
 

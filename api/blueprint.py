@@ -39,9 +39,7 @@ from api.asked import (
 from api.fields import Answer, Body, ReceiptAnswer
 from api.here import read_no_more
 from api.permissions import OF_A_ROLE
-from api.problems import (
-    UnsupportedMediaType,
-)
+from api.problems import UnsupportedMediaType
 
 View = TypeVar("View", bound=Callable[..., Any])
 

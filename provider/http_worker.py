@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import time
 from concurrent.futures import ThreadPoolExecutor
+from threading import Semaphore
 from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
@@ -16,12 +17,12 @@ NAP = 0.0003
 FEW = 4
 """Connections from which on a worker has its share, and takes whoever comes."""
 CLOSERS = 16
-"""Connections that a worker closes at once; each waits for its client for two seconds at most."""
+"""Connections that a worker lets go of at the same time; each waits for its client for two seconds at most."""
 SPENT = 0.01
 """The share of its time that a worker naps at most: where each request has a connection of its own, all have few."""
 
 
-class HttpWorker(ThreadWorker):  # type: ignore[misc]
+class HttpWorker(ThreadWorker):
     """A worker of threads that lets one with fewer connections take the next, and stays with those it has.
 
     Otherwise whoever looks first takes it: often the one that has just taken another, so that some of few clients share
@@ -50,22 +51,27 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
 
     def init_process(self) -> None:
         self._closing = ThreadPoolExecutor(max_workers=CLOSERS, thread_name_prefix="closing")
+        self._closers = Semaphore(CLOSERS)
         super().init_process()
-
-    def run(self) -> None:
-        try:
-            super().run()
-        finally:
-            self._closing.shutdown(wait=False, cancel_futures=True)
 
     def finish_request(self, conn: Any, fs: Any) -> None:
         """Keep a connection for its next request, or let it go: beside the main thread, since that waits for the client
-        to close it too, for two seconds, and all other connections would wait with it."""
+        to close it too, for two seconds, and all other connections would wait with it. Where too many are waited for,
+        somebody does not mean to close them, and they are cut off."""
         if fs.cancelled() or fs.exception() is not None or fs.result():
             super().finish_request(conn, fs)
         else:
             self.nr_conns -= 1
-            self._closing.submit(conn.close, graceful=True)
+            if self._closers.acquire(blocking=False):
+                self._closing.submit(self._let_go, conn)
+            else:
+                conn.close()
+
+    def _let_go(self, conn: Any) -> None:
+        try:
+            conn.close(graceful=True)
+        finally:
+            self._closers.release()
 
     def handle(self, conn: Any) -> Any:
         """Answer a request, and those that come right after it while no other connection can need this thread."""

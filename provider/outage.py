@@ -65,21 +65,23 @@ _OF_POSTGRESQL = {
 
 def outage(error: BaseException) -> StoreUnavailable | None:
     """Return what to tell whoever asked when a store has failed; None where the error is another, such as a mistake."""
-    for each in _what_led_to(error):
-        if (said := _known(each)) is not None:
-            return StoreUnavailable(said[0], again=said[1])
-    return None
+    said = _first_known(error)
+    return None if said is None else StoreUnavailable(said[0], again=said[1])
 
 
 def passing(error: BaseException) -> bool:
     """Say whether a store has failed in a way that may pass by itself: it is locked, or does not answer."""
-    return any(_known(each) in (LOCKED, AWAY) for each in _what_led_to(error))
+    return _first_known(error) in (LOCKED, AWAY)
 
 
 def damaged(error: BaseException) -> bool:
     """Say whether the file of a database is no database any more, or one with mistakes in it."""
     codes = [getattr(each, "sqlite_errorcode", 0) & 0xFF for each in _what_led_to(error)]
     return sqlite3.SQLITE_CORRUPT in codes or sqlite3.SQLITE_NOTADB in codes
+
+
+def _first_known(error: BaseException) -> tuple[str, int] | None:
+    return next((said for each in _what_led_to(error) if (said := _known(each)) is not None), None)
 
 
 def _what_led_to(error: BaseException | None) -> Iterator[BaseException]:

@@ -24,7 +24,7 @@ from provider.http_worker import HttpWorker
 from provider.log_lines import JsonLines, line
 
 
-class Logger(GunicornLogger):  # type: ignore[misc]
+class Logger(GunicornLogger):
     """gunicorn's logger, with every line as JSON on stderr, and nothing in it that says who somebody is.
 
     There are no addresses, no query strings, no headers and no bodies in it; the request id leads from a line to the

@@ -81,7 +81,7 @@ def test_addresses_are_found_again_and_not_remembered_without_end(app: Flask, mo
     for _ in range(2):
         assert {client.get(address).status_code for address in addresses} == {401}
         assert {client.post(address).status_code for address in addresses} == {405}
-        assert 0 < len(app.found) <= 3
+        assert 0 < len(app.routes) <= 3
     long = f"/static/{'a' * 300}"
     assert client.get(long).status_code == 404
-    assert long not in {address for address, _ in app.found}
+    assert long not in {address for address, _ in app.routes}

@@ -8,10 +8,13 @@ from pathlib import Path
 from threading import Thread
 from uuid import uuid4
 
+import psycopg
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from provider.bootstrap import bootstrap, bootstrap_when_it_can
 from provider.office import Office
+from provider.outage import passing
 from provider.settings import Settings
 from tests.postgres import Server
 from tests.provider.test_worker import until
@@ -41,3 +44,9 @@ def test_a_server_s_process_does_not_wait_for_what_never_comes(tmp_path: Path) -
     settings.store("events").write_bytes(b"This was a database once. " * 1000)
     with pytest.raises(sqlite3.DatabaseError, match="not a database"):
         bootstrap_when_it_can(settings)
+
+
+def test_a_full_disk_is_not_waited_for_though_its_error_is_wrapped() -> None:
+    full, away = psycopg.errors.DiskFull(), psycopg.OperationalError()
+    assert [passing(OperationalError("INSERT", {}, error)) for error in (full, away)] == [False, True]
+    assert [passing(error) for error in (full, away)] == [False, True]

@@ -9,8 +9,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from uuid import UUID
 
@@ -181,14 +181,21 @@ def test_views_that_were_rolled_back_catch_up(
     again.close()
 
 
-def test_views_rolled_back_under_an_open_office_catch_up_with_the_next_command(
-    office: Office, person: Register, settings: Settings
-) -> None:
+@contextmanager
+def rolled_back(settings: Settings) -> Iterator[None]:
+    """Put the views back at the end of the `with` to what they were at its beginning."""
     views = file_of(settings, "views")
     old = views.with_name("old-views")
     by_another(views, f"VACUUM INTO '{old}'")
-    person("Grace", "Hopper")
+    yield
     roll_back(views, old)
+
+
+def test_views_rolled_back_under_an_open_office_catch_up_with_the_next_command(
+    office: Office, person: Register, settings: Settings
+) -> None:
+    with rolled_back(settings):
+        person("Grace", "Hopper")
     assert office.views.position() < office.log.position()
     person("Ada", "Lovelace")
 
@@ -199,11 +206,8 @@ def test_views_rolled_back_under_an_open_office_catch_up_with_the_next_command(
 def test_who_reads_views_that_were_rolled_back_sees_the_end_of_the_log(
     office: Office, person: Register, settings: Settings
 ) -> None:
-    views = file_of(settings, "views")
-    old = views.with_name("old-views")
-    by_another(views, f"VACUUM INTO '{old}'")
-    person("Grace", "Hopper")
-    roll_back(views, old)
+    with rolled_back(settings):
+        person("Grace", "Hopper")
     assert office.views.position() < office.log.position()
 
     read = office.views.lend()
@@ -215,11 +219,8 @@ def test_a_good_mark_is_taken_though_the_views_were_rolled_back(
     office: Office, act: Acting, clock: Clock, settings: Settings
 ) -> None:
     room = Classroom(office, act, clock, "Ada")
-    views = file_of(settings, "views")
-    old = views.with_name("old-views")
-    by_another(views, f"VACUUM INTO '{old}'")
-    room.people["Bob"] = room.enrol("Bob")
-    roll_back(views, old)
+    with rolled_back(settings):
+        room.people["Bob"] = room.enrol("Bob")
     assert room.outcomes(room.said("Bob")) == ["applied"]
 
 
