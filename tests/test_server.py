@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,24 @@ from tests.bench.servers import Server, served
 ASK = http("GET", "/livez")
 
 
-@pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """A server with one process and one thread, which answers at once."""
-    monkeypatch.setattr(servers, "WORKERS", 1)
-    monkeypatch.setattr(servers, "THREADS", 1)
-    with served("tests.bench.floor:app", {"BENCH_FOLDER": str(tmp_path)}, tmp_path) as server:
+@contextmanager
+def small(folder: Path) -> Iterator[Server]:
+    """Serve with one process and one thread, which answers at once."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(servers, "WORKERS", 1)
+        patched.setattr(servers, "THREADS", 1)
+        with served("tests.bench.floor:app", {"BENCH_FOLDER": str(folder)}, folder) as server:
+            yield server
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("server")
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[Server]:
+    with small(folder) as server:
         yield server
 
 
@@ -107,28 +119,29 @@ def test_a_server_whose_stderr_is_closed_answers_all_the_same(tmp_path: Path) ->
         closed.wait(20)
 
 
-def test_a_server_that_is_told_to_end_ends_though_connections_are_kept(server: Server) -> None:
-    wire = Wire(server.port)
-    assert wire.ask(ASK) == 200
-    began = time.monotonic()
-    os.kill(server.process, signal.SIGTERM)
-    while wire.socket.recv(1):
-        pass
-    assert time.monotonic() - began < 10
-    wire.close()
+def test_a_server_that_is_told_to_end_ends_though_connections_are_kept(tmp_path: Path) -> None:
+    with small(tmp_path) as server:
+        wire = Wire(server.port)
+        assert wire.ask(ASK) == 200
+        began = time.monotonic()
+        os.kill(server.process, signal.SIGTERM)
+        while wire.socket.recv(1):
+            pass
+        assert time.monotonic() - began < 10
+        wire.close()
 
 
-def test_each_answer_has_one_line_in_the_log(server: Server, tmp_path: Path) -> None:
+def test_each_answer_has_one_line_in_the_log(server: Server, folder: Path) -> None:
     wire = Wire(server.port)
     asked = [http("GET", "/livez"), http("GET", "/nowhere/ada@example.org?name=Ada"), http("GET", "/prv_0Secret")]
     assert [wire.ask(each) for each in asked] == [200, 404, 404]
     wire.close()
-    said = _requests(tmp_path / "server.log")
+    said = _requests(folder / "server.log")
     # Who is answered need not wait for the line.
     give_up = time.monotonic() + 10
     while said[-1]["path"] != "/…" and time.monotonic() < give_up:
         time.sleep(0.01)
-        said = _requests(tmp_path / "server.log")
+        said = _requests(folder / "server.log")
     assert [(line["method"], line["path"], line["status"]) for line in said[-3:]] == [
         ("GET", "/livez", 200),
         ("GET", "/nowhere/…", 404),
