@@ -135,7 +135,10 @@ class EventLog(Application[UUID]):
 
         :raises KeyReused: when the key came with another request then.
         """
-        return self.entries.answered(key)
+        receipt = self.entries.answered(key)
+        if receipt is not None:
+            self.entries.settle(receipt.position)
+        return receipt
 
     def handles(self, progress: Progress | None = None) -> Iterator[Private]:
         """Yield whatever may be the handle of a private value in any event, as far as the log goes by then.

@@ -24,8 +24,13 @@ class StoreUnavailable(Exception):
         """Seconds after which it may be tried again."""
 
 
+class DiskFailed(OSError):
+    """The disk did not take what was written. This process can't tell any more what is on it, and records nothing."""
+
+
 LOCKED = ("A database is locked by another program.", 5)
 FULL = ("The disk is full, or can't be written. Tell the operator.", 30)
+FAILED = ("The disk failed. Tell the operator: the server has to be started again once the disk is well.", 60)
 DAMAGED = ("A database is damaged, or was taken away. Tell the operator.", 60)
 AWAY = ("A database does not answer.", 5)
 
@@ -102,6 +107,8 @@ def _known(error: BaseException) -> tuple[str, int] | None:
         return _OF_POSTGRESQL.get(error.sqlstate or "", away)
     if isinstance(error, (Timeout, TimeoutError, exc.TimeoutError)):
         return LOCKED
+    if isinstance(error, DiskFailed):
+        return FAILED
     if isinstance(error, OSError):
         return _OF_THE_SYSTEM.get(error.errno or 0)
     if isinstance(error, (exc.OperationalError, LogError, InterfaceError)) and not _wraps(error):
@@ -114,4 +121,4 @@ def _wraps(error: BaseException) -> bool:
     return isinstance(getattr(error, "orig", None) or error.__cause__, sqlite3.Error)
 
 
-__all__ = ["StoreUnavailable", "damaged", "outage", "passing"]
+__all__ = ["DiskFailed", "StoreUnavailable", "damaged", "outage", "passing"]

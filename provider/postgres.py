@@ -134,6 +134,9 @@ class PostgresRecorder(PostgresApplicationRecorder):
             finally:
                 connection.execute("SELECT pg_advisory_unlock(%s)", (number,))
 
+    def settle(self, upto: int | None = None) -> None:
+        """Nothing is waited for: the server shows nobody what is not on its disk."""
+
     @retry((InterfaceError, OperationalError), max_attempts=10, wait=0.2)
     def insert_events(
         self,

@@ -23,6 +23,13 @@ class Recorder(Protocol):
         :raises IntegrityError: when a stream has that version already, or the key an answer.
         """
 
+    def settle(self, upto: int | None = None) -> None:
+        """Wait until everything that can be read, or what stands up to a position, can't be lost any more.
+
+        What others record may be read a moment before that is so. Whoever tells of it, or keeps what follows from it,
+        waits for it first.
+        """
+
     def max_notification_id(self) -> int | None:
         """Return the greatest position up to which everything is known: nothing will be recorded before it."""
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import logging
+import os
+import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
+from weakref import finalize
 
 from eventsourcing.persistence import ApplicationRecorder, InfrastructureFactory, StoredEvent
 from eventsourcing.sqlite import (
@@ -23,8 +28,14 @@ from eventsourcing.utils import Environment
 
 from provider.durable import make_private, patiently
 from provider.locks import Turn
+from provider.outage import DiskFailed
 from provider.receipt import IdempotencyKey, Receipt
 from provider.recorder import Entry
+
+LOGGER = logging.getLogger(__name__)
+
+to_disk = getattr(os, "fdatasync", os.fsync)
+"""Brings what was written to a file onto the disk; a file keeps its length and place, so the data alone will do."""
 
 
 class SqliteRecorder(SQLiteApplicationRecorder):
@@ -36,7 +47,8 @@ class SqliteRecorder(SQLiteApplicationRecorder):
 
     def __init__(self, datastore: SQLiteDatastore, events_table_name: str = "stored_events"):
         super().__init__(datastore, events_table_name)
-        self.lend = cast(Datastore, datastore).lend
+        self.lend = self._datastore.lend
+        self._settled = 0
         self.insert_events_statement = (
             f"INSERT INTO {events_table_name} (originator_id, originator_version, topic, state) VALUES (?,?,?,?)"
         )
@@ -98,6 +110,24 @@ class SqliteRecorder(SQLiteApplicationRecorder):
             )
         return positions
 
+    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
+        positions = super().insert_events(stored_events, **kwargs)
+        self._datastore.settle()
+        if positions:
+            self._settled = max(self._settled, positions[-1])
+        return positions
+
+    def settle(self, upto: int | None = None) -> None:
+        """Wait until everything that was recorded so far, or up to a position, is on the disk."""
+        if upto is None or upto > self._settled:
+            self._datastore.settle()
+        if upto is not None:
+            self._settled = max(self._settled, upto)
+
+    @property
+    def _datastore(self) -> Datastore:
+        return cast(Datastore, self.datastore)
+
     def answered(self, key: IdempotencyKey) -> Receipt | None:
         with self.datastore.transaction(commit=False) as c:
             c.execute(
@@ -150,7 +180,7 @@ class SqliteRecorder(SQLiteApplicationRecorder):
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Let nobody record anything until the end of a `with`."""
-        with cast(Datastore, self.datastore)._turn:
+        with self._datastore._turn:
             yield
 
     def _read(self, statement: str, values: Sequence[Any]) -> list[Any]:
@@ -160,16 +190,51 @@ class SqliteRecorder(SQLiteApplicationRecorder):
         return cursor.execute(statement, values).fetchall()
 
 
-class Pool(SQLiteConnectionPool):
-    """Connections on which a commit is on the disk before it is acknowledged."""
+class Connection(SQLiteConnection):
+    """A connection whose commits go to the journal, and by whose own file of it one waits for the disk.
 
-    def _create_connection(self) -> SQLiteConnection:
-        connection = patiently(super()._create_connection)
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA synchronous=FULL")
-        cursor.execute("PRAGMA busy_timeout=10000")
-        cursor.execute("PRAGMA journal_size_limit=67108864")
-        return connection
+    As long as a connection is open, nobody takes the journal away. SQLite holds no locks on that file, which to close
+    a file of ours would let go of.
+    """
+
+    def __init__(self, sqlite_conn: sqlite3.Connection, journal: str | None):
+        super().__init__(sqlite_conn, None)
+        self._path = journal
+        self._journal = -1
+        self._let_go: finalize[[int], Connection] | None = None
+
+    def settle(self) -> None:
+        """Wait until what was committed, by whomever, is on the disk.
+
+        :raises OSError: when the disk fails.
+        """
+        if self._path is None:
+            return
+        if self._journal < 0:
+            self._journal = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            self._let_go = finalize(self, os.close, self._journal)
+        to_disk(self._journal)
+
+    def _close(self) -> None:
+        super()._close()
+        if self._let_go is not None:
+            self._let_go()
+        self._path = None
+
+
+class Pool(SQLiteConnectionPool):
+    """Connections on which a commit writes to the journal, to be brought to the disk after it.
+
+    Where there can be no such journal, as on some file systems of a network, it is on the disk by itself.
+    """
+
+    def _create_connection(self) -> Connection:
+        made = patiently(super()._create_connection)._sqlite_conn
+        journalled = made.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+        made.execute(f"PRAGMA synchronous={'NORMAL' if journalled else 'FULL'}")
+        made.execute("PRAGMA busy_timeout=10000")
+        made.execute("PRAGMA journal_size_limit=67108864")
+        return Connection(made, f"{self.db_name}-wal" if journalled else None)
 
 
 class Datastore(SQLiteDatastore):
@@ -181,9 +246,10 @@ class Datastore(SQLiteDatastore):
     def __init__(self, db_name: str, **kwargs: Any) -> None:
         super().__init__(db_name, **kwargs)
         self.pool.close()
-        self.pool = Pool(db_name=db_name, lock_timeout=10, pool_size=64, max_overflow=64)
+        self.pool = self._connections = Pool(db_name=db_name, lock_timeout=10, pool_size=64, max_overflow=64)
         self._local = threading.local()
         self._turn = Turn(Path(db_name + ".turn"))
+        self._failed = False
 
     @contextmanager
     def transaction(self, *, commit: bool) -> Iterator[SQLiteCursor]:
@@ -199,11 +265,30 @@ class Datastore(SQLiteDatastore):
         with self._turn.soon(), SQLiteTransaction(lent, commit=True) as cursor:
             yield cursor
 
-    def lend(self) -> SQLiteConnection:
+    def settle(self) -> None:
+        """Wait until everything that was committed so far is on the disk.
+
+        This is done after the turn, so that those who write at the same time wait for the disk at the same time too.
+
+        :raises DiskFailed: when the disk fails, and each time from then on: the system forgets what it could not write,
+            and would say the next time that all is well.
+        """
+        if not self._failed:
+            try:
+                self.lend().settle()
+            except OSError:
+                self._failed = True
+                LOGGER.critical(
+                    "the disk failed; nothing is recorded until the program is started again", exc_info=True
+                )
+        if self._failed:
+            raise DiskFailed(errno.EIO, os.strerror(errno.EIO), self._connections.db_name)
+
+    def lend(self) -> Connection:
         """Give this thread's own connection."""
-        lent: SQLiteConnection | None = getattr(self._local, "connection", None)
+        lent: Connection | None = getattr(self._local, "connection", None)
         if lent is None:
-            lent = self._local.connection = self.pool._create_connection()
+            lent = self._local.connection = self._connections._create_connection()
         return lent
 
     def close(self) -> None:

@@ -276,6 +276,8 @@ class Views:
                 return False
             fold = Fold(connection)
             self._apply(fold, page, self.projections)
+            # What the views say must not be lost in the log afterwards.
+            self.log.entries.settle(page[-1][0])
             with self._database.together(connection):
                 fold.flush()
                 self._move(connection, page[-1][0])
@@ -336,6 +338,7 @@ class Views:
             if not self._database.keep_out(connection):
                 connection.end()
                 return False
+            self.log.entries.settle(max(live, place))
             for projection in chosen:
                 self._swap(connection, projection)
             connection.execute(places.delete().where(places.c.name.in_([ALL, *(each.name for each in chosen)])))

@@ -240,6 +240,9 @@ def _carried_out(
                 work.again()
                 if receipt.position is not None:
                     _afterwards(catch_up, work, receipt.position)
+                else:
+                    # What it found to be so already may have been recorded by somebody else a moment ago.
+                    office.log.entries.settle()
                 return receipt
             finally:
                 work.again()

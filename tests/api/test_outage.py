@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import resource
 import threading
 from collections.abc import Callable, Iterator
@@ -14,8 +16,10 @@ import pytest
 
 from domain.access import Role
 from domain.person import Person
+from provider import sqlite
+from provider.bootstrap import bootstrap
 from provider.office import Office
-from tests.conftest import Caller
+from tests.conftest import Caller, Clock
 from tests.faults.lost_views import roll_back
 from tests.faults.office import by_another
 from tests.stores import file_of
@@ -60,6 +64,27 @@ def test_on_a_full_disk_nothing_is_acknowledged_and_the_same_can_be_sent_again(
     assert registrar_caller.post("/v1/people", {"given": "Ada"}, key=key).headers["Idempotent-Replayed"] == "true"
     assert people(office) == before + 1
     assert office.views.verify() == []
+
+
+def test_a_disk_that_fails_is_told_until_the_server_is_started_again(
+    office: Office, registrar_caller: Caller, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, key = people(office), uuid4().hex
+
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as broken:
+        broken.setattr(sqlite, "to_disk", fail)
+        must_be_told(registrar_caller.post("/v1/people", {"given": "Ada"}, key=key), "has to be started again")
+    # What was written before it failed may be lost, and nobody says so a second time.
+    must_be_told(registrar_caller.post("/v1/people", {"given": "Ada"}, key=key), "has to be started again")
+    must_be_told(registrar_caller.get("/v1/people"), "has to be started again")
+
+    again = bootstrap(office.settings, clock)
+    assert people(again) == before + 1
+    assert again.views.verify() == []
+    again.close()
 
 
 def test_what_is_recorded_is_acknowledged_though_the_views_cannot_follow(

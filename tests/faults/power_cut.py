@@ -1,7 +1,8 @@
 """The power is cut: the files are copied while all processes stand still in the middle of what they do.
 
-What a disk may not have had yet is taken away from the copies: the log writes through at each commit, so there it is
-what lies behind the last commit; the views don't, so there it is any number of the last commits.
+What a disk may not have had yet is taken away from the copies. Vault, keys and desk write through at each commit, so
+there it is what lies behind the last commit. Of the log it is whatever was committed since it was last brought to the
+disk, which the server is made to note (`disk/sitecustomize.py`). Of the views it is any number of the last commits.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from tests.faults.proof import Report, held_by, prove, prove_acknowledged, prove
 
 HEADER, FRAME = 32, 24
 """Bytes of the header of a journal, and of each of its frames before its page."""
+NOTING = Path(__file__).with_name("disk")
+"""What makes a server note how far its log is on the disk, in the path of its modules."""
 
 
 def power_cut(office: Office, plan: Plan) -> Report:
@@ -34,9 +37,9 @@ def power_cut(office: Office, plan: Plan) -> Report:
     chance = Random(plan.seed)
     cuts = max(3, plan.kills // 10)
     before = held_by(office)
-    server = Server(office.data)
+    server = Server(office.data, PYTHONPATH=str(NOTING))
     load = Load(office, [server])
-    lost = 0
+    lost = {"events": 0, "views": 0}
     with serving(server):
         with load:
             for cut in range(cuts):
@@ -48,9 +51,10 @@ def power_cut(office: Office, plan: Plan) -> Report:
                     # Whatever was acknowledged by now was so before the cut.
                     acknowledged = list(load.acknowledged)
                     shutil.copytree(office.data, copy.data, ignore=shutil.ignore_patterns("*.turn", "*.making"))
-                for store in ("events", "vault", "keys", "desk"):
+                for store in ("vault", "keys", "desk"):
                     spoil_the_rest(copy.store(store), chance)
-                lost += lose_some(copy.store("views"), chance)
+                for store in lost:
+                    lost[store] += lose_some(copy.store(store), chance)
                 prove_acknowledged(held_by(copy), acknowledged, report)
                 prove_views(copy, report)
                 if cut == 0:
@@ -58,7 +62,8 @@ def power_cut(office: Office, plan: Plan) -> Report:
                 shutil.rmtree(copy.data)
         load.finish()
     prove(office, load, report, before)
-    report.did.insert(0, f"{cuts} power cuts; of the views' journals {lost:,} pages had not reached the disk")
+    pages = f"{lost['events']:,} pages of the log's journals and {lost['views']:,} of the views'"
+    report.did.insert(0, f"{cuts} power cuts; {pages} had not reached the disk")
     return report
 
 
@@ -111,15 +116,26 @@ def spoil_the_rest(store: Path, chance: Random) -> None:
 
 
 def lose_some(store: Path, chance: Random) -> int:
-    """Take the last frames away that nobody had yet written through, and return how many."""
+    """Take the last frames away that nobody is known to have written through, and return how many."""
     journal, index = Path(f"{store}-wal"), Path(f"{store}-shm")
     if not journal.exists() or journal.stat().st_size <= HEADER:
         return 0
     committed, home = _frames(index)
-    kept = chance.randint(home, committed)
+    kept = chance.randint(max(home, _noted(journal)), committed)
     os.truncate(journal, HEADER + kept * (FRAME + _page_size(journal)))
     index.unlink()
     return committed - kept
+
+
+def _noted(journal: Path) -> int:
+    """Return how many frames of a journal its server has noted to be on the disk."""
+    noted = Path(f"{journal}.kept")
+    if not noted.exists():
+        return 0
+    with journal.open("rb") as file:
+        salt = file.read(24)[16:]
+    of_this = [frames for said, frames in struct.iter_unpack("=8sI", noted.read_bytes()) if said == salt]
+    return max(of_this, default=0)
 
 
 def _page_size(journal: Path) -> int:

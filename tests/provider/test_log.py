@@ -210,15 +210,6 @@ def test_vacuum_and_a_tail_delete_renumber_nothing(log: EventLog, tmp_path: Path
     assert last.id not in {UUID(entry[1]) for entry in log.entries.page(0, 10)}
 
 
-@pytest.mark.sqlite
-def test_a_commit_is_on_the_disk_before_it_is_acknowledged(log: EventLog):
-    with log.factory.datastore.transaction(commit=False) as cursor:
-        cursor.execute("PRAGMA synchronous")
-        assert cursor.fetchone()[0] == 2
-        cursor.execute("PRAGMA journal_mode")
-        assert cursor.fetchone()[0] == "wal"
-
-
 def key(text: str = "a key of mine", body: bytes = b"{}", by: UUID = SOMEBODY) -> IdempotencyKey:
     return key_of(by, text, b"POST", b"/v1/things", body)
 

@@ -1,0 +1,177 @@
+"""What anybody is told is on the disk: those who record at once wait for it together, outside of their turn."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from provider import sqlite
+from provider.log import EventLog
+from provider.office import Office
+from provider.outage import DiskFailed
+from provider.sqlite import Datastore
+from provider.views import Views
+from tests.academy import Acting
+from tests.classroom import Classroom, seated
+from tests.conftest import Clock
+from tests.idempotency import key_of
+from tests.provider.things import SOMEBODY, Thing, counting
+from tests.stage import Stage
+
+pytestmark = pytest.mark.sqlite
+
+KEY = key_of(SOMEBODY, "a key of mine", b"POST", b"/v1/things", b"{}")
+
+
+class Disk:
+    """The disk, which remembers how far the log was that it was asked to keep, and fails when it is told to."""
+
+    def __init__(self) -> None:
+        self.kept: list[int] = []
+        self.fails = False
+        self.slow: threading.Event | None = None
+        self.reached = threading.Event()
+
+    def __call__(self, file: int) -> None:
+        journal = Path(f"/proc/self/fd/{file}").readlink()
+        with closing(sqlite3.connect(journal.with_name(journal.name.removesuffix("-wal")))) as beside:
+            (last,) = beside.execute("SELECT max(rowid) FROM stored_events").fetchone()
+        if (slow := self.slow) is not None:
+            self.slow = None
+            self.reached.set()
+            assert slow.wait(10)
+        if self.fails:
+            raise OSError(errno.EIO, "Input/output error")
+        os.fdatasync(file)
+        self.kept.append(last or 0)
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    disk = Disk()
+    monkeypatch.setattr(sqlite, "to_disk", disk)
+    return disk
+
+
+@pytest.fixture
+def views(log: EventLog, tmp_path: Path) -> Iterator[Views]:
+    views = Views(tmp_path / "views.sqlite", log, [counting])
+    views.open()
+    yield views
+    views.close()
+
+
+def recorded(log: EventLog) -> int:
+    position = log.record(Thing.make(), asked={}).position
+    assert position is not None
+    return position
+
+
+def test_an_event_is_on_the_disk_before_it_is_acknowledged(log: EventLog, disk: Disk) -> None:
+    for _ in range(3):
+        assert recorded(log) == disk.kept[-1]
+    with log.factory.datastore.transaction(commit=False) as cursor:
+        cursor.execute("PRAGMA journal_mode")
+        assert cursor.fetchone()[0] == "wal"
+
+
+def test_nobody_waits_until_the_disk_has_what_somebody_else_recorded(log: EventLog, disk: Disk) -> None:
+    disk.slow = threading.Event()
+    first = threading.Thread(target=recorded, args=(log,))
+    slow = disk.slow
+    first.start()
+    assert disk.reached.wait(10)
+    assert recorded(log) == 2
+    assert first.is_alive()
+    slow.set()
+    first.join()
+    assert disk.kept == [2, 1]
+
+
+def test_the_views_say_nothing_that_could_be_lost_in_the_log(log: EventLog, views: Views, disk: Disk) -> None:
+    other = EventLog(log.place)
+    end = recorded(other)
+    assert disk.kept == [end]
+    assert views.catch_up(end) == end
+    assert disk.kept == [end, end], "another process may have been about to wait for it"
+    recorded(other)
+    disk.fails = True
+    with pytest.raises(DiskFailed):
+        views.catch_up()
+    assert views.position() == end
+    with pytest.raises(DiskFailed):
+        views.rebuild()
+    assert views.position() == end
+    other.close()
+
+
+def test_the_views_wait_for_nothing_that_this_process_knows_on_the_disk(
+    log: EventLog, views: Views, disk: Disk
+) -> None:
+    end = recorded(log)
+    assert views.catch_up(end) == end
+    assert disk.kept == [end]
+
+
+def test_what_the_disk_did_not_take_is_told_to_nobody_until_the_program_is_started_again(
+    log: EventLog, disk: Disk, caplog: pytest.LogCaptureFixture
+) -> None:
+    disk.fails = True
+    with pytest.raises(DiskFailed):
+        log.record(Thing.make(), asked={}, key=KEY)
+    disk.fails = False
+    for again in (lambda: log.answered(KEY), lambda: recorded(log)):
+        with pytest.raises(DiskFailed):
+            again()
+    assert [each.levelname for each in caplog.records] == ["CRITICAL"]
+
+    started_again = EventLog(log.place)
+    receipt = started_again.answered(KEY)
+    assert receipt is not None
+    assert receipt.position == 1
+    started_again.close()
+
+
+def test_a_used_key_is_answered_when_its_answer_is_on_the_disk(log: EventLog, disk: Disk) -> None:
+    other = EventLog(log.place)
+    other.record(Thing.make(), asked={}, key=KEY)
+    assert log.answered(KEY) is not None
+    assert disk.kept == [1, 1]
+    other.close()
+
+
+class TestACommand:
+    @pytest.fixture
+    def stage(self) -> Stage[Classroom]:
+        return seated("Ada")
+
+    @pytest.fixture
+    def room(self, office: Office, act: Acting, clock: Clock, stage: Stage[Classroom]) -> Classroom:
+        return stage.played.at(office, act, clock)
+
+    def test_that_finds_it_done_waits_until_that_is_on_the_disk(self, room: Classroom, disk: Disk) -> None:
+        mark = room.said("Ada")
+        position = room.mark(mark).position
+        assert disk.kept == [position]
+        assert room.mark(mark).position is None
+        assert disk.kept == [position, position]
+
+
+def test_where_there_can_be_no_journal_a_commit_is_on_the_disk_by_itself(tmp_path: Path, disk: Disk) -> None:
+    # By the name of the file alone, SQLite is told to do without shared memory, as some file systems have none.
+    store = Datastore(f"file:{tmp_path}/events.sqlite?vfs=unix-dotfile")
+    with store.transaction(commit=False) as cursor:
+        cursor.execute("PRAGMA journal_mode")
+        assert cursor.fetchone()[0] == "delete"
+        cursor.execute("PRAGMA synchronous")
+        assert cursor.fetchone()[0] == 2
+    store.settle()
+    assert disk.kept == []
+    store.close()
