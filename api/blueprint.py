@@ -37,7 +37,6 @@ from api.asked import (
     reached,
 )
 from api.fields import Answer, Body, ReceiptAnswer
-from api.here import read_no_more
 from api.permissions import OF_A_ROLE
 from api.problems import UnsupportedMediaType
 
@@ -80,8 +79,6 @@ class Blueprint(flask_smorest.Blueprint):
                 said = body_of(taking)
                 at, behalf = said.pop("at", None), said.pop("on_behalf_of", None)
                 g.act = act_of(principal, at, behalf, versioned=versioned, needs_key=needs_key)
-                # A reader that hangs about while the views are written keeps their journal from beginning anew.
-                read_no_more()
                 done = view(said, **path)
                 return done if isinstance(done, Response) else receipt(done, creates=creates, location=location)
 

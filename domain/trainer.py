@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
+from functools import lru_cache
 from itertools import combinations
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
@@ -137,6 +138,7 @@ class Trainer(Aggregate):
     TOPIC = "trainer"
 
     @staticmethod
+    @lru_cache(maxsize=4_096)  # asked with each mark that they take
     def create_id(person: UUID) -> UUID:
         return uuid5(TRAINERS, str(person))
 

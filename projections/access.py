@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -153,9 +154,11 @@ def holder(read: Reading, digest: str) -> Holder | None:
     Whether it has expired is for the caller's clock to say.
     """
     row = _HOLDER.first(read, digest=digest)
-    if row is None:
-        return None
-    person, token, roles, expires_at, revoked = row
+    return None if row is None else _holder_of(*row)
+
+
+@lru_cache(maxsize=1_024)  # Whoever asks once asks again.
+def _holder_of(person: str, token: str, roles: str, expires_at: str | None, revoked: bool) -> Holder | None:
     return None if revoked else Holder(person, token, frozenset(roles.split()), expires_at)
 
 

@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Select, Table, and_, bindparam, select
+import orjson
+from sqlalchemy import Select, Table, Text, and_, bindparam, select, type_coerce
 
 from domain.completion import UNMARKED
 from domain.course import Course
@@ -544,8 +546,9 @@ _SESSION = Prepared(
         sessions.c.cancelled,
         courses.c.body,
         courses.c.code,
-        courses.c.appointments,
-        trainers.c.authorisations,
+        # As text: of a row that was seen before, what it says is known.
+        type_coerce(courses.c.appointments, Text),
+        type_coerce(trainers.c.authorisations, Text),
     )
     .select_from(
         sessions.join(courses, and_(courses.c.course == sessions.c.course, courses.c.until == FOREVER)).outerjoin(
@@ -611,11 +614,25 @@ class Half:
 def half(read: Reading, course: UUID, session: int, person: UUID) -> Half | None:
     """Return a session as somebody stands to it; None where the course has no such session."""
     row = _SESSION.first(read, course=str(course), session=session, trainer=str(Trainer.create_id(person)))
-    if row is None:
-        return None
-    starts, ends, started, ended, zone, cancelled, body, code, appointments, authorisations = row
+    return None if row is None else _half_of(str(person), *row)
+
+
+@lru_cache(maxsize=1_024)  # A class is marked learner by learner, and its rows say the same each time.
+def _half_of(
+    person: str,
+    starts: str,
+    ends: str,
+    started: str | None,
+    ended: str | None,
+    zone: str,
+    cancelled: bool,
+    body: str,
+    code: str,
+    appointments: str,
+    authorisations: str | None,
+) -> Half:
     over_at = ends
-    if started is not None:
+    if started is not None and ended is not None:
         over_at = ended
         starts, ends = min(starts, started), max(ends, ended)
     return Half(
@@ -626,9 +643,9 @@ def half(read: Reading, course: UUID, session: int, person: UUID) -> Half | None
         cancelled=cancelled,
         body=body,
         code=code,
-        person=str(person),
-        appointments=tuple(appointments),
-        authorisations=tuple(_authorisation(each) for each in authorisations or ()),
+        person=person,
+        appointments=tuple(tuple(each) for each in orjson.loads(appointments)),
+        authorisations=tuple(_authorisation(each) for each in orjson.loads(authorisations or "[]")),
     )
 
 

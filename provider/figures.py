@@ -40,10 +40,22 @@ STALE = Counter(
 )
 
 
+_of_noun: dict[str, Counter] = {}
+
+
+def recorded(noun: str, number: int) -> None:
+    """Count events that a command has recorded."""
+    if number:
+        # To find a counter by its label takes as long as to count.
+        if (found := _of_noun.get(noun)) is None:
+            found = _of_noun[noun] = EVENTS.labels(noun)
+        found.inc(number)
+
+
 def collected() -> Iterable[Metric]:
     """Return all figures: those of all processes where a server has told where they count, or else of this one."""
     folder = os.environ.get(FOLDER)
     return REGISTRY.collect() if folder is None else MultiProcessCollector(None, folder).collect()
 
 
-__all__ = ["BUSY", "CONFLICTS", "EVENTS", "FOLDER", "REGISTRY", "RETRIES", "STALE", "collected"]
+__all__ = ["BUSY", "CONFLICTS", "FOLDER", "REGISTRY", "RETRIES", "STALE", "collected", "recorded"]

@@ -25,9 +25,14 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
+def has_the_form(text: str) -> bool:
+    """Say whether the text is as long as a token and made of its signs."""
+    return FORM.fullmatch(text) is not None
+
+
 def looks_like_a_token(text: str) -> bool:
     """Say whether the text has a token's form and checksum, without asking the database."""
-    return FORM.fullmatch(text) is not None and text.endswith(_check(text[len(PREFIX) : -CHECK_SIGNS]))
+    return has_the_form(text) and text.endswith(_check(text[len(PREFIX) : -CHECK_SIGNS]))
 
 
 def _check(body: str) -> str:

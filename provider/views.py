@@ -138,13 +138,16 @@ class Views:
         """Drop the views of other versions that nobody uses any more, and return of how many sets of versions."""
         return sum(each.drop() for each in self._database.others())
 
-    def lend(self) -> Reading:
+    def lend(self, *, as_it_is: bool = False) -> Reading:
         """Give this thread's own connection, begun so that it sees one state of all views: the newest.
 
-        Whoever borrows it ends it with `end()`, and borrows it again for the next time; to catch up ends it too. Views
-        that were put back to an older copy are brought to the end of the log first: nobody is let in, or refused
-        anything, by what they said then.
+        Whoever borrows it ends it with `end()`, and borrows it again for the next time; to catch up ends it too. With
+        `as_it_is`, what this thread has borrowed already goes on seeing what it saw. Views that were put back to an
+        older copy are brought to the end of the log first: nobody is let in, or refused anything, by what they said
+        then.
         """
+        if as_it_is and (mine := self._mine) is not None and mine.begun:
+            return mine
         noted = self._turn.noted()
         read = self._lend(self._database.to_read)
         if noted and self.position(read) < noted:
@@ -170,6 +173,11 @@ class Views:
         self._lent.add(lent)
         lent.begin(opening)
         return lent
+
+    def let_go(self) -> None:
+        """End what this thread has borrowed, should it have anything."""
+        if (mine := self._mine) is not None and mine.begun:
+            mine.end()
 
     @property
     def _mine(self) -> Writing | None:
@@ -235,9 +243,8 @@ class Views:
         """
         if to is not None and self._is_there(to):
             return self._seen
-        if (mine := self._mine) is not None and mine.begun:
-            # A swap waits for it, and whoever writes then waits for the swap; nor would it see what is written now.
-            mine.end()
+        # A swap waits for who reads, and whoever writes then waits for the swap; nor would it see what is written now.
+        self.let_go()
         # Who starts an office may wait for long; a request may not.
         with self._turn if to is None else self._turn.soon():
             # Whoever had the turn before may have worked for this one too.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -77,9 +76,10 @@ class Work:
     Private values are sealed, and new ids drawn, once for all attempts.
     """
 
-    def __init__(self, office: Office, act: Act) -> None:
+    def __init__(self, office: Office, act: Act, *, quick: bool = False) -> None:
         self.office = office
         self.act = act
+        self._quick = quick
         self.recorded = 0
         """How many events were recorded."""
         self._sealed: dict[tuple[UUID, str], Private] = {}
@@ -96,8 +96,8 @@ class Work:
     def read(self) -> Reading:
         """A connection to the views, for what is read without a lock."""
         if self._reading is None or not self._reading.begun:
-            # To catch up ends it.
-            self._reading = self.office.views.lend()
+            # To catch up ends it. A quick command goes on with what its request was let in by.
+            self._reading = self.office.views.lend(as_it_is=self._quick)
         return self._reading
 
     def get(self, kind: type[Kind], stream: UUID) -> Kind:
@@ -166,7 +166,7 @@ class Work:
         self, addressed: Aggregate, *others: Aggregate, outcome: str | None = None, ids: Sequence[object] = ()
     ) -> Receipt:
         """Save all of these together with the answer to the idempotency key, or nothing at all."""
-        events = Counter(_noun(each) for each in (addressed, *others) for _ in each.pending_events)
+        events = [(_noun(each), len(each.pending_events)) for each in (addressed, *others)]
         receipt = self.office.log.record(
             addressed,
             *others,
@@ -175,9 +175,9 @@ class Work:
             outcome=outcome,
             ids=[str(each) for each in ids],
         )
-        self.recorded = events.total()
-        for noun, number in events.items():
-            figures.EVENTS.labels(noun).inc(number)
+        for noun, number in events:
+            self.recorded += number
+            figures.recorded(noun, number)
         return receipt
 
     def again(self) -> None:
@@ -208,11 +208,14 @@ def quick_command(
 
     Only for what nobody's permission hangs on; other commands that decide by it bring the views to the end first.
     """
-    return _carried_out(function, _catch_up_soon)
+    return _carried_out(function, _catch_up_soon, quick=True)
 
 
 def _carried_out(
-    function: Callable[Concatenate[Work, Said], Receipt], catch_up: Callable[[Work, int], None]
+    function: Callable[Concatenate[Work, Said], Receipt],
+    catch_up: Callable[[Work, int], None],
+    *,
+    quick: bool = False,
 ) -> Callable[Concatenate[Office, Act, Said], Receipt]:
     # An alarm sees no change from nothing to one, so each begins at zero.
     name = f"{function.__module__.rpartition('.')[2]}.{function.__name__.lstrip('_')}"
@@ -221,7 +224,10 @@ def _carried_out(
 
     @wraps(function)
     def carry_out(office: Office, act: Act, *args: Said.args, **said: Said.kwargs) -> Receipt:
-        work = Work(office, act)
+        work = Work(office, act, quick=quick)
+        if not quick:
+            # A reader that hangs about while the views are written keeps their journal from beginning anew.
+            office.views.let_go()
         for attempt in range(ATTEMPTS):
             if attempt:
                 retries.inc()
@@ -236,7 +242,6 @@ def _carried_out(
                 stale.inc()
                 raise
             else:
-                # A reader that hangs about while the views are written keeps their journal from beginning anew.
                 work.again()
                 if receipt.position is not None:
                     _afterwards(catch_up, work, receipt.position)
