@@ -182,7 +182,7 @@ def tag(response: Response, entity: str | Callable[..., UUID] | None, path: dict
     digest = hashlib.sha256(response.get_data()).hexdigest()[:24]
     response.headers.add("ETag", f'W/"{digest}"')
     # The library's own way would also hold an If-Match against it, which is for commands.
-    if "If-None-Match" in request.headers and request.if_none_match.contains_weak(digest):
+    if "HTTP_IF_NONE_MATCH" in request.environ and request.if_none_match.contains_weak(digest):
         response.status_code = HTTPStatus.NOT_MODIFIED
         response.set_data(b"")
 

@@ -32,6 +32,13 @@ ADDRESSES = 2_000
 """How many addresses are remembered with their routes."""
 LONG_ADDRESS = 200
 """Characters of the longest address that is remembered."""
+OF_ALL = (("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "same-origin"))
+"""Headers of every answer."""
+UNLESS_SAID = (
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("Cache-Control", "no-store"),
+)
+"""Headers of every answer that does not say something else there."""
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
@@ -125,7 +132,7 @@ class App(Flask):
 
     def preprocess_request(self) -> None:
         g.began = perf_counter()
-        asked = request.headers.get("X-Request-Id", "")
+        asked = request.environ.get("HTTP_X_REQUEST_ID", "")
         g.request_id = asked if REQUEST_ID.fullmatch(asked) else token_hex(16)
         if "\0" in request.path:
             # A database may refuse even to look for it.
@@ -134,11 +141,14 @@ class App(Flask):
 
     def process_response(self, response: Response) -> Response:
         headers = response.headers
+        # The library looks for each by itself, and makes an error of each that it does not find.
+        said = {name.lower() for name, _ in headers}
         headers.add("X-Request-Id", g.get("request_id", ""))
-        headers.add("X-Content-Type-Options", "nosniff")
-        headers.add("Referrer-Policy", "same-origin")
-        headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-        headers.setdefault("Cache-Control", "no-store")
+        for name, value in OF_ALL:
+            headers.add(name, value)
+        for name, value in UNLESS_SAID:
+            if name.lower() not in said:
+                headers.add(name, value)
         rule = request.url_rule
         now = perf_counter()
         figures.count(

@@ -128,7 +128,7 @@ def _must_stand_in(principal: auth.Principal, behalf: UUID) -> None:
 def _if_match(*, required: bool) -> int | None:
     if not required:
         return None
-    said = request.headers.get("If-Match")
+    said: str | None = request.environ.get("HTTP_IF_MATCH")
     if said is None:
         raise PreconditionRequired(
             "Say in If-Match which version you have seen (the ETag of the last answer), or * to go ahead anyway."
@@ -143,7 +143,7 @@ def _if_match(*, required: bool) -> int | None:
 
 
 def _idempotency_key(principal: auth.Principal, *, required: bool) -> IdempotencyKey | None:
-    said = request.headers.get("Idempotency-Key")
+    said: str | None = request.environ.get("HTTP_IDEMPOTENCY_KEY")
     if said is None:
         if required:
             raise KeyRequired(
@@ -226,7 +226,7 @@ def negotiated(*, table: bool, media: str | None = None) -> str:
     :raises NotAcceptable: when it can be had in none of those that are asked for.
     """
     offered = [media] if media is not None else ["application/json", "text/csv"] if table else ["application/json"]
-    said = request.headers.get("Accept")
+    said = request.environ.get("HTTP_ACCEPT")
     if said is None or said in ("*/*", offered[0]):
         return offered[0]
     chosen = request.accept_mimetypes.best_match(offered)

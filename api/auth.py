@@ -69,7 +69,7 @@ def _identified() -> tuple[Reading, Principal]:
 
     :raises NotSignedIn: when it carries none, or one that is unknown, expired or revoked.
     """
-    said = request.headers.get("Authorization", "")
+    said = request.environ.get("HTTP_AUTHORIZATION", "")
     kind, _, token = said.partition(" ")
     token = token.strip()
     if kind.lower() != "bearer" or not token:

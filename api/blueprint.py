@@ -163,7 +163,7 @@ class Blueprint(flask_smorest.Blueprint):
                     response = page_answer(said, answer, form, at, position)
                 else:
                     response = whole_answer(said, answer, form)
-                response.headers["X-Position"] = str(position if at is None else at)
+                response.headers.add("X-Position", str(position if at is None else at))
                 tag(response, entity, path, at)
                 return response
 

@@ -36,7 +36,7 @@ from sqlalchemy.sql.elements import quoted_name
 from projections.all import PROJECTIONS
 from projections.projection import Prepared, Projection, Reading, Stored
 from provider.fold import Fold
-from provider.log import EventLog, Progress
+from provider.log import Entry, EventLog, Progress
 from provider.mapper import uuid
 from provider.schema import Place, Schema
 from provider.settings import Settings
@@ -51,6 +51,8 @@ WORTH_TWO = 50_000
 
 BESIDE = "__beside"
 """What the name of a table ends with while it is rebuilt beside the live one."""
+PAST = "__past"
+"""What the name of a table ends with that was the live one, until it is dropped."""
 
 PLACES = MetaData()
 places = Table(
@@ -232,8 +234,10 @@ class Views:
         if connection is None:
             with self.reading() as connection:
                 return self.position(connection)
-        row = _PLACE.first(connection, name=ALL)
-        return 0 if row is None else int(row[0])
+        if connection.place is None:
+            row = _PLACE.first(connection, name=ALL)
+            connection.place = 0 if row is None else int(row[0])
+        return connection.place
 
     def catch_up(self, to: int | None = None) -> int:
         """Bring the views to the end of the log, or at least to a position, and return where they are.
@@ -322,14 +326,38 @@ class Views:
             return self._rebuild(projections or self.projections, progress)
 
     def _rebuild(self, chosen: Sequence[Projection], progress: Progress | None) -> int:
+        # A process that was killed may have left them behind.
+        self._drop_one_by_one(PAST)
         with self._writing() as connection:
             # What others have begun would never be gone on with.
             self._drop_beside(connection, [each for each in self.projections if each not in chosen])
         place = self._make(chosen, progress)
+        while (end := self.log.position()) - place > PAGE:
+            # What was recorded meanwhile, so that little is left for when nobody else may write.
+            place = self._come_closer(chosen, place, end)
         while not self._swap_in(chosen, place):
             # Somebody reads for long, and may be waiting for the right to write.
             sleep(A_MOMENT)
+        self._drop_one_by_one(PAST)
         return self._seen
+
+    def _come_closer(self, chosen: Sequence[Projection], place: int, end: int) -> int:
+        """Bring the tables beside the live ones some way on, and return where they are."""
+        page = self.log.entries.page(place, PAGE, end)
+        with self._building() as connection:
+            fold = Fold(connection, BESIDE)
+            self._apply(fold, page, chosen)
+            fold.flush()
+            self._stand_at(connection, chosen, page[-1])
+        return page[-1][0]
+
+    def _drop_one_by_one(self, ending: str) -> None:
+        """Drop the tables whose names end so; nobody may write meanwhile, and some hundred megabytes take a second."""
+        with self.reading() as reading:
+            found = [name for name in self._database.tables(reading) if name.endswith(ending)]
+        for name in found:
+            with self._turn, self._writing() as connection:
+                self._database.define(connection, [f"DROP TABLE IF EXISTS {name}"])
 
     def _swap_in(self, chosen: Sequence[Projection], place: int) -> bool:
         """Bring the tables beside the live ones to the same position and swap them in; say whether nobody read on."""
@@ -346,8 +374,7 @@ class Views:
                 connection.end()
                 return False
             self.log.entries.settle(max(live, place))
-            for projection in chosen:
-                self._swap(connection, projection)
+            self._swap(connection, chosen)
             connection.execute(places.delete().where(places.c.name.in_([ALL, *(each.name for each in chosen)])))
             connection.execute(places.insert().values(name=ALL, position=max(live, place)))
             self._seen = max(live, place)
@@ -444,7 +471,6 @@ class Views:
 
     def _fold_all(self, projections: Sequence[Projection], place: int, end: int, progress: Progress | None) -> int:
         fold: Fold | None = None
-        names = [each.name for each in projections]
         if progress is not None and place:
             progress(place, end)
         while place < end and (page := self.log.entries.page(place, self.rebuild_page, end)):
@@ -456,16 +482,21 @@ class Views:
             fold.connection = reading
             self._apply(fold, page, projections)
             reading.end()
-            place, stream, version, *_ = page[-1]
+            place = page[-1][0]
             with self._building() as connection:
                 fold.connection = connection
                 fold.flush()
-                # Whoever goes on after a kill has to know how far this went, and with which log.
-                reached = places.update().where(places.c.name.in_(names))
-                connection.execute(reached.values(position=place, event=f"{stream}/{version}"))
+                self._stand_at(connection, projections, page[-1])
             if progress is not None:
                 progress(place, end)
         return place
+
+    def _stand_at(self, connection: Writing, projections: Sequence[Projection], last: Entry) -> None:
+        """Note with which event tables beside the live ones end: whoever goes on after a kill has to know how far they
+        went, and with which log."""
+        position, stream, version, *_ = last
+        reached = places.update().where(places.c.name.in_([each.name for each in projections]))
+        connection.execute(reached.values(position=position, event=f"{stream}/{version}"))
 
     def _follow_on(self, connection: Writing, projections: Sequence[Projection], place: int, upto: int) -> None:
         fold = Fold(connection, BESIDE)
@@ -480,20 +511,40 @@ class Views:
             return self._verify(progress)
 
     def _verify(self, progress: Progress | None) -> list[str]:
-        with self._writing() as connection:
-            # What is to prove the live views is made from the first event by itself.
-            self._drop_beside(connection, self.projections)
+        # What is to prove the live views is made from the first event by itself.
+        self._forget_beside()
         # They are compared and thrown away: nobody looks anything up in them but by its key.
         place = self._make(self.projections, progress, indexed=False)
-        differences: list[str] = []
         self.catch_up()
-        with self._turn, self._writing() as connection:
-            live = self.position(connection)
-            self._follow_on(connection, self.projections, place, live)
-            for table in self.tables:
-                differences += _compare(connection, table)
-            self._drop_beside(connection, self.projections)
+        with self.reading() as reading:
+            place = self._meet(reading, place)
+            while self.position(reading) != place:
+                # Somebody else has brought the live ones further, before this began to read.
+                place = self._meet(reading, place)
+            differences = [line for table in self.tables for line in _compare(reading, table)]
+        self._forget_beside()
         return differences
+
+    def _meet(self, reading: Reading, place: int) -> int:
+        """Bring the tables beside the live ones to where these are, and let a connection read both from then on.
+
+        They are compared while others write again, which takes many seconds for a long log.
+        """
+        reading.end()
+        with self._turn:
+            with self._writing() as connection:
+                live = self.position(connection)
+                self._follow_on(connection, self.projections, place, live)
+            reading.begin(self._database.to_read)
+            # A file takes its state when something is read from it.
+            self.position(reading)
+        return live
+
+    def _forget_beside(self) -> None:
+        """Drop what is beside the live tables; whoever looks for it finds no word of it from the beginning."""
+        with self._writing() as connection:
+            connection.execute(places.delete().where(places.c.name != ALL))
+        self._drop_one_by_one(BESIDE)
 
     def _index(self, projections: Sequence[Projection], made: int) -> None:
         """Make the indexes of tables beside the live ones but for the first few: to fill those without is much quicker.
@@ -514,12 +565,15 @@ class Views:
         self._database.define(connection, [f"DROP TABLE IF EXISTS {table.name}{BESIDE}" for table in tables])
         connection.execute(places.delete().where(places.c.name.in_([each.name for each in projections])))
 
-    def _swap(self, connection: Writing, projection: Projection) -> None:
-        for table in projection.tables:
-            connection.driver.execute(f"DROP TABLE IF EXISTS {table.name}")
-            connection.driver.execute(f"ALTER TABLE {table.name}{BESIDE} RENAME TO {table.name}")
+    def _swap(self, connection: Writing, projections: Sequence[Projection]) -> None:
+        there = self._database.tables(connection)
+        for table in [table.name for projection in projections for table in projection.tables]:
+            if table in there:
+                connection.driver.execute(f"ALTER TABLE {table} RENAME TO {table}{PAST}")
+            connection.driver.execute(f"ALTER TABLE {table}{BESIDE} RENAME TO {table}")
 
     def _move(self, connection: Writing, to: int) -> None:
+        connection.place = to
         connection.driver.execute(self._database.to_move, (to, ALL))
 
     def close(self) -> None:
@@ -602,7 +656,7 @@ def _handlers(projections: Sequence[Projection]) -> Handlers:
     return by_topic, tuple(p.every for p in projections if p.every is not None)
 
 
-def _compare(connection: Writing, table: Table) -> list[str]:
+def _compare(connection: Reading, table: Table) -> list[str]:
     """Return how the rows of a live table differ from those made anew, at most ten lines."""
     names = [column.name for column in table.columns]
     columns = ", ".join(connection.dialect.identifier_preparer.quote(name) for name in names)

@@ -71,6 +71,9 @@ class ViewsDatabase(Protocol):
     def keep_out(self, connection: Reading) -> bool:
         """Keep all readers out until the end of the transaction, and say whether that could be had soon."""
 
+    def tables(self, connection: Reading) -> frozenset[str]:
+        """Return the names of all tables that there are."""
+
     def define(self, connection: Reading, statements: Sequence[str]) -> None:
         """Run statements that define tables."""
 
@@ -137,6 +140,10 @@ class SqliteViews:
     def keep_out(self, _: Reading) -> bool:
         # Readers go on with the state that they have.
         return True
+
+    def tables(self, connection: Reading) -> frozenset[str]:
+        found = connection.driver.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        return frozenset(name for (name,) in found)
 
     def define(self, connection: Reading, statements: Sequence[str]) -> None:
         for statement in statements:
@@ -254,6 +261,10 @@ class PostgresViews:
         except LockNotAvailable:
             return False
         return True
+
+    def tables(self, connection: Reading) -> frozenset[str]:
+        found = connection.driver.execute("SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema()")
+        return frozenset(name for (name,) in found)
 
     def define(self, connection: Reading, statements: Sequence[str]) -> None:
         if statements:

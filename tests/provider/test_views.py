@@ -11,17 +11,19 @@ from pathlib import Path
 from signal import SIGCONT, SIGSTOP
 from threading import Thread
 from time import sleep
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+import provider.views
 from projections.projection import Projection, holds
 from provider.log import EventLog
 from provider.schema import Place
-from provider.views import REBUILD_PAGE, Broken, Views, _fill_apart, _halves, _whereabouts
+from provider.views import PAGE, REBUILD_PAGE, Broken, Views, _fill_apart, _halves, _whereabouts
+from provider.views import _compare as compare
 from tests.provider.conftest import Places, done_to
 from tests.provider.things import Thing, counting, listing, things
 
@@ -235,6 +237,74 @@ def test_what_was_begun_with_another_log_is_not_gone_on_with(log: EventLog, view
     assert views.verify() == []
 
 
+def tables(place: Place) -> set[str]:
+    """Return the names of all tables."""
+    asked = (
+        "SELECT name FROM sqlite_master WHERE type = 'table'"
+        if isinstance(place, Path)
+        else "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema()"
+    )
+    return {name for (name,) in done_to(place, asked)}
+
+
+def test_nothing_is_left_of_a_rebuild_and_what_one_left_behind_that_was_killed_goes_with_the_next(
+    log: EventLog, views: Views
+):
+    made(log, steps=3)
+    views.catch_up()
+    before = tables(views.place)
+    done_to(views.place, "CREATE TABLE test_things__past (thing INTEGER)")
+
+    views.rebuild()
+
+    assert tables(views.place) == before
+    assert views.verify() == []
+    assert tables(views.place) == before
+    assert rows(views) == [(3, [1, 2, 3])]
+
+
+def test_what_is_recorded_while_views_are_rebuilt_is_in_them(log: EventLog, views: Views):
+    made(log, steps=3)
+    late = 2 * PAGE + 10
+
+    def record(done: int, of: int) -> None:
+        if done == of == 4:
+            log.record(*(walked(99) for _ in range(late // 100)), asked={})
+
+    assert views.rebuild(progress=record) > PAGE
+    assert views.catch_up() > 2 * PAGE
+    assert rows(views)[1:] == [(99, list(range(1, 100)))] * (late // 100)
+    assert views.verify() == []
+
+
+def test_others_go_on_while_rows_are_compared(
+    log: EventLog, views: Views, place: Places, monkeypatch: pytest.MonkeyPatch
+):
+    thing = made(log, steps=2)
+    views.catch_up()
+    other = Views(place("views"), log, [counting])
+    reached: list[int] = []
+
+    def compared(*said: Any) -> list[str]:
+        # In a thread of its own, as those who wait for the right to write would be.
+        def go_on() -> None:
+            thing.go()
+            log.record(thing, asked={})
+            reached.append(other.catch_up(log.position()))
+
+        going = Thread(target=go_on, daemon=True)
+        going.start()
+        going.join(5)
+        assert reached == [4]
+        return compare(*said)
+
+    monkeypatch.setattr(provider.views, "_compare", compared)
+
+    assert views.verify() == []
+    assert rows(views) == [(3, [1, 2, 3])]
+    other.close()
+
+
 def indexes(place: Place) -> list[tuple[str]]:
     """Return the indexes of the first view's table, but for that of its key."""
     return done_to(
@@ -362,7 +432,7 @@ def test_two_processes_rebuild_what_one_would(log: EventLog, views: Views, place
     before = rows(views)
     fill(place, log)
     with views._writing() as connection:
-        views._swap(connection, counting)
+        views._swap(connection, [counting])
 
     assert rows(views) == before
     assert views.verify() == []
