@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -573,6 +573,10 @@ _CLASS = Prepared(
 )
 
 
+DAYS = 20
+"""How many days a session remembers; a device may say anything of when it marked."""
+
+
 @dataclass(frozen=True)
 class Half:
     """A session, and what one person is to it: all that decides whether they may mark.
@@ -602,7 +606,19 @@ class Half:
             return Marker.LEAD if role == "lead" else Marker.CO_TRAINER
         return None if authority is None else Marker.CANDIDATE
 
+    @cached_property
+    def _authorities(self) -> dict[date, Authority | None]:
+        """As what the person could teach, by the days that were asked for of late."""
+        return {}
+
     def _authority_on(self, day: date) -> Authority | None:
+        if day not in self._authorities:
+            if len(self._authorities) > DAYS:
+                self._authorities.clear()
+            self._authorities[day] = self._looked_up(day)
+        return self._authorities[day]
+
+    def _looked_up(self, day: date) -> Authority | None:
         held = {
             each.role
             for each in self.authorisations

@@ -81,21 +81,23 @@ class SqliteRecorder(SQLiteApplicationRecorder):
         **_: Any,
     ) -> Sequence[int]:
         cursor = c.sqlite_cursor
-        cursor.executemany(
-            self.insert_events_statement,
-            [
-                (
-                    e.originator_id.hex if isinstance(e.originator_id, UUID) else e.originator_id,
-                    e.originator_version,
-                    e.topic,
-                    e.state,
-                )
-                for e in stored_events
-            ],
-        )
-        # One writer at a time, and AUTOINCREMENT: the positions of one transaction are a row without gaps.
-        last = cursor.execute("SELECT last_insert_rowid()").fetchone()[0] if stored_events else 0
-        positions = list(range(last - len(stored_events) + 1, last + 1))
+        rows = [
+            (
+                e.originator_id.hex if isinstance(e.originator_id, UUID) else e.originator_id,
+                e.originator_version,
+                e.topic,
+                e.state,
+            )
+            for e in stored_events
+        ]
+        positions: list[int] = []
+        if rows:
+            if len(rows) > 1:
+                cursor.executemany(self.insert_events_statement, rows[:-1])
+            cursor.execute(self.insert_events_statement, rows[-1])
+            # One writer at a time, and AUTOINCREMENT: the positions of one transaction are a row without gaps.
+            last = cast(int, cursor.lastrowid)
+            positions = list(range(last - len(rows) + 1, last + 1))
         if answer is not None:
             key, receipt = answer
             c.execute(

@@ -86,20 +86,27 @@ class MarksSaid(fields.List[Any]):
         super().__init__(fields.Nested(MarkSaid), validate=validate.Length(min=low, max=BATCH_LIMIT), **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
-        if isinstance(value, list) and len(value) <= BATCH_LIMIT:
-            try:
-                return [_plain_mark(each) for each in value]
-            except (AttributeError, KeyError, TypeError, ValueError):
-                pass
-        return super()._deserialize(value, attr, data, **kwargs)
+        try:
+            return _plain_marks(value)
+        except UNUSUAL:
+            return super()._deserialize(value, attr, data, **kwargs)
 
 
+UNUSUAL = (AttributeError, KeyError, TypeError, ValueError)
+"""What comes of reading something as if it were plain that is not."""
 _MEMBERS = frozenset(MarkSaid().fields)
 _STATUS = {status.value: status for status in Status}
 
 
+def _plain_marks(said: Any) -> list[MarkRequest]:
+    """Return the marks, or raise anything `UNUSUAL`."""
+    if not isinstance(said, list) or len(said) > BATCH_LIMIT:
+        raise ValueError
+    return [_plain_mark(each) for each in said]
+
+
 def _plain_mark(said: Any) -> MarkRequest:
-    """Return the mark, or raise anything where a member is absent, unusual or wrong."""
+    """Return the mark, or raise anything `UNUSUAL` where a member is absent, unusual or wrong."""
     if not said.keys() <= _MEMBERS:
         raise ValueError
     get = said.get
@@ -153,13 +160,22 @@ def _utc(said: str) -> datetime:
 
 
 class Marks(Body):
-    """A batch of marks from one device."""
+    """A batch of marks from one device. What is plainly right is read past the schema, as each mark is."""
 
     class Meta:
         exclude = ("at",)
 
     sent_at = Moment(required=True, metadata={"description": "The device's clock when it sends them."})
     marks = MarksSaid(low=1, required=True)
+
+    def load(self, data: Any, **how: Any) -> Any:
+        try:
+            sent_at, marks = (data[name] for name in ("sent_at", "marks"))
+            if len(data) == 2 and marks:
+                return {"sent_at": _utc(sent_at), "marks": _plain_marks(marks)}
+        except UNUSUAL:
+            pass
+        return super().load(data, **how)
 
 
 class AllPresent(Body):
