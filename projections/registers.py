@@ -39,6 +39,7 @@ from projections.projection import (
     uid,
     view_table,
 )
+from projections.roster import enrolment_of
 
 courses = view_table(
     "register_courses",
@@ -685,7 +686,7 @@ def class_of(read: Reading, course: UUID, *, among: Collection[UUID] | None = No
     To look for one person is quicker than to read the class.
     """
     if among is not None and len(among) == 1:
-        found = _SEAT.all(read, enrolment=str(Enrolment.create_id(course, *among)))
+        found = _SEAT.all(read, enrolment=enrolment_of(str(course), *map(str, among)))
     else:
         found = _CLASS.all(read, course=str(course))
     wanted = None if among is None else {str(person) for person in among}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from hashlib import sha1
 from typing import Any
 from uuid import UUID
 
@@ -23,7 +24,7 @@ from sqlalchemy import (
 )
 
 from domain.course import Course
-from domain.enrolment import Enrolment, Stage
+from domain.enrolment import ENROLMENTS, Enrolment, Stage
 from domain.register import AttendanceRegister
 from projections.directory import people_rows
 from projections.projection import (
@@ -107,10 +108,19 @@ ON_COURSE = (Stage.CONFIRMED.value, Stage.NO_SHOW.value)
 """The standings of those who have a seat."""
 
 
+VARIANT = dict(zip("0123456789abcdef", 4 * "89ab", strict=True))
+
+
 @lru_cache(maxsize=16_384)
 def enrolment_of(course: str, person: str) -> str:
-    """Return the id of a person's enrolment in a course; the same ones come again and again in a log."""
-    return str(Enrolment.create_id(UUID(course), UUID(person)))
+    """Return the id of a person's enrolment in a course, as `Enrolment.create_id` does, from text to text.
+
+    The same ones come again and again in a log; of those that are new, the library's way makes three ids and takes
+    five times as long.
+    """
+    # A UUID of version 5 (RFC 9562, 5.5): 122 bits of a hash, four of the version and two of the variant.
+    said = sha1(ENROLMENTS.bytes + f"{course}/{person}".encode(), usedforsecurity=False).hexdigest()
+    return f"{said[:8]}-{said[8:12]}-5{said[13:16]}-{VARIANT[said[16]]}{said[17:20]}-{said[20:32]}"
 
 
 @roster.on(Enrolment.Requested)

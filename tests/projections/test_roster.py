@@ -9,6 +9,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from domain.aggregate import Aggregate
 from domain.basis import Basis
@@ -445,3 +447,8 @@ def test_as_of_any_position_the_roster_is_as_it_was(shelf: Office, seated: bool)
     shelf.views.rebuild()
     for position, then in past:
         assert course.learners(position) == then
+
+
+@given(st.uuids(), st.uuids())
+def test_the_id_of_an_enrolment_is_the_same_from_text_to_text(course: UUID, person: UUID) -> None:
+    assert view.enrolment_of(str(course), str(person)) == str(Enrolment.create_id(course, person))
