@@ -18,7 +18,7 @@ from flask import Response, request
 from api.as_json import json_of
 from api.cursor import closed
 from api.fields import Answer
-from api.here import reading
+from api.here import header, reading
 from projections import history
 from provider.log import NotFound, Receipt
 
@@ -182,7 +182,7 @@ def tag(response: Response, entity: str | Callable[..., UUID] | None, path: dict
     digest = hashlib.sha256(response.get_data()).hexdigest()[:24]
     response.headers.add("ETag", f'W/"{digest}"')
     # The library's own way would also hold an If-Match against it, which is for commands.
-    if "HTTP_IF_NONE_MATCH" in request.environ and request.if_none_match.contains_weak(digest):
+    if header("HTTP_IF_NONE_MATCH") is not None and request.if_none_match.contains_weak(digest):
         response.status_code = HTTPStatus.NOT_MODIFIED
         response.set_data(b"")
 

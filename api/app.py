@@ -132,7 +132,7 @@ class App(Flask):
 
     def preprocess_request(self) -> None:
         g.began = perf_counter()
-        asked = request.environ.get("HTTP_X_REQUEST_ID", "")
+        asked = here.header("HTTP_X_REQUEST_ID") or ""
         g.request_id = asked if REQUEST_ID.fullmatch(asked) else token_hex(16)
         if "\0" in request.path:
             # A database may refuse even to look for it.

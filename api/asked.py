@@ -15,7 +15,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from api import auth
 from api.cursor import opened
 from api.fields import Moment
-from api.here import office, own_key, read_no_more, reading
+from api.here import header, office, own_key, read_no_more, reading
 from api.problems import (
     BadRequest,
     Invalidated,
@@ -128,7 +128,7 @@ def _must_stand_in(principal: auth.Principal, behalf: UUID) -> None:
 def _if_match(*, required: bool) -> int | None:
     if not required:
         return None
-    said: str | None = request.environ.get("HTTP_IF_MATCH")
+    said = header("HTTP_IF_MATCH")
     if said is None:
         raise PreconditionRequired(
             "Say in If-Match which version you have seen (the ETag of the last answer), or * to go ahead anyway."
@@ -143,7 +143,7 @@ def _if_match(*, required: bool) -> int | None:
 
 
 def _idempotency_key(principal: auth.Principal, *, required: bool) -> IdempotencyKey | None:
-    said: str | None = request.environ.get("HTTP_IDEMPOTENCY_KEY")
+    said = header("HTTP_IDEMPOTENCY_KEY")
     if said is None:
         if required:
             raise KeyRequired(
@@ -226,7 +226,7 @@ def negotiated(*, table: bool, media: str | None = None) -> str:
     :raises NotAcceptable: when it can be had in none of those that are asked for.
     """
     offered = [media] if media is not None else ["application/json", "text/csv"] if table else ["application/json"]
-    said = request.environ.get("HTTP_ACCEPT")
+    said = header("HTTP_ACCEPT")
     if said is None or said in ("*/*", offered[0]):
         return offered[0]
     chosen = request.accept_mimetypes.best_match(offered)

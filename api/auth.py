@@ -8,8 +8,9 @@ from functools import cache, lru_cache
 from typing import Any
 from uuid import UUID
 
-from flask import current_app, g, request
+from flask import current_app, g
 
+from api.here import header
 from api.permissions import OF_A_ROLE, PERMISSIONS, allowed
 from api.problems import NotPermitted, NotSignedIn
 from domain.access import Role
@@ -30,9 +31,6 @@ class Principal:
     roles: frozenset[Role]
     permissions: frozenset[str]
 
-
-NOT_OURS = "This is not a token of ours; it may have been cut off when it was copied."
-UNKNOWN = "This token is unknown or was revoked. Ask an administrator for a new one."
 
 CourseOf = Callable[[Reading, Any], str | None]
 
@@ -64,12 +62,16 @@ def admit(permission: str | None, path: Mapping[str, Any]) -> Principal:
     return principal
 
 
+NOT_OURS = "This is not a token of ours; it may have been cut off when it was copied."
+UNKNOWN = "This token is unknown or was revoked. Ask an administrator for a new one."
+
+
 def _identified() -> tuple[Reading, Principal]:
     """Return whose token the request carries, and the connection on which that was read.
 
     :raises NotSignedIn: when it carries none, or one that is unknown, expired or revoked.
     """
-    said = request.environ.get("HTTP_AUTHORIZATION", "")
+    said = header("HTTP_AUTHORIZATION") or ""
     kind, _, token = said.partition(" ")
     token = token.strip()
     if kind.lower() != "bearer" or not token:

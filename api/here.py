@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import current_app, g
+from flask import current_app, g, request
 
 from projections.projection import Reading
 from provider.keys import Key
@@ -25,9 +25,21 @@ def reading() -> Reading:
 
 
 def read_no_more() -> None:
-    """Let go of this request's connection to the views, should it have one; what is read later sees a later state."""
-    if (connection := g.pop("reading", None)) is not None:
-        connection.end()
+    """Let go of this request's connection to the views, should it have one; what is read later sees a later state.
+
+    Commands do so by themselves.
+    """
+    g.pop("reading", None)
+    office().views.let_go()
+
+
+def header(name: str) -> str | None:
+    """Return a header of the request, by the name that it has in the environment, such as `HTTP_IF_MATCH`.
+
+    The library's own way makes an error of each one that is absent, which takes longer than to look.
+    """
+    said: str | None = request.environ.get(name)
+    return said
 
 
 def own_key() -> Key:
@@ -40,4 +52,4 @@ def own_key() -> Key:
     return here.keys.of_many([here.institution], create=True)[here.institution]
 
 
-__all__ = ["office", "own_key", "read_no_more", "reading"]
+__all__ = ["header", "office", "own_key", "read_no_more", "reading"]

@@ -145,6 +145,7 @@ class Enrolment(Aggregate):
     @staticmethod
     @lru_cache(maxsize=4_096)  # asked again and again for those who are just being marked
     def create_id(course: UUID, person: UUID) -> UUID:
+        # `enrolment_of` in projections/roster.py makes the same of text.
         return uuid5(ENROLMENTS, f"{course}/{person}")
 
     def __init__(self, course: UUID, person: UUID) -> None:

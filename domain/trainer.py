@@ -138,7 +138,7 @@ class Trainer(Aggregate):
     TOPIC = "trainer"
 
     @staticmethod
-    @lru_cache(maxsize=4_096)  # asked with each mark that they take
+    @lru_cache(maxsize=4_096)  # Asked for with each mark that a trainer takes.
     def create_id(person: UUID) -> UUID:
         return uuid5(TRAINERS, str(person))
 

@@ -52,7 +52,7 @@ class Reading:
         self._connection = connection
         self.begun = False
         """Whether all queries see one state now."""
-        self.place: int | None = None
+        self.position: int | None = None
         """How far the views are in that state, once somebody has looked."""
         self.dialect = connection.dialect
         self.execute = connection.execute
@@ -67,7 +67,7 @@ class Reading:
         """Begin anew, by the statement `opening`: what is read from now on stands in the newest state."""
         if self.begun:
             self.end()
-        self.place = None
+        self.position = None
         self.begun = True
         try:
             self.driver.execute(opening)

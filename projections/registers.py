@@ -547,7 +547,7 @@ _SESSION = Prepared(
         sessions.c.cancelled,
         courses.c.body,
         courses.c.code,
-        # As text: of a row that was seen before, what it says is known.
+        # As text, so that `_half_of` can remember rows by them.
         type_coerce(courses.c.appointments, Text),
         type_coerce(trainers.c.authorisations, Text),
     )
@@ -574,8 +574,8 @@ _CLASS = Prepared(
 )
 
 
-DAYS = 20
-"""How many days a session remembers; a device may say anything of when it marked."""
+DAYS_REMEMBERED = 20
+"""Of how many days a session knows as what somebody could mark."""
 
 
 @dataclass(frozen=True)
@@ -613,11 +613,15 @@ class Half:
         return {}
 
     def _authority_on(self, day: date) -> Authority | None:
-        if day not in self._authorities:
-            if len(self._authorities) > DAYS:
-                self._authorities.clear()
-            self._authorities[day] = self._looked_up(day)
-        return self._authorities[day]
+        try:
+            return self._authorities[day]
+        except KeyError:
+            found = self._looked_up(day)
+        # A device may say anything of when it marked.
+        if len(self._authorities) >= DAYS_REMEMBERED:
+            self._authorities.clear()
+        self._authorities[day] = found
+        return found
 
     def _looked_up(self, day: date) -> Authority | None:
         held = {
@@ -686,7 +690,8 @@ def class_of(read: Reading, course: UUID, *, among: Collection[UUID] | None = No
     To look for one person is quicker than to read the class.
     """
     if among is not None and len(among) == 1:
-        found = _SEAT.all(read, enrolment=enrolment_of(str(course), *map(str, among)))
+        (person,) = among
+        found = _SEAT.all(read, enrolment=enrolment_of(str(course), str(person)))
     else:
         found = _CLASS.all(read, course=str(course))
     wanted = None if among is None else {str(person) for person in among}

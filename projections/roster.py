@@ -109,6 +109,7 @@ ON_COURSE = (Stage.CONFIRMED.value, Stage.NO_SHOW.value)
 
 
 VARIANT = dict(zip("0123456789abcdef", 4 * "89ab", strict=True))
+"""The digit that says the variant (RFC 9562, 4.1), by the digit of the hash that was in its place."""
 
 
 @lru_cache(maxsize=16_384)

@@ -14,7 +14,7 @@ from typing import Any, cast
 from uuid import UUID
 from weakref import finalize
 
-from eventsourcing.persistence import ApplicationRecorder, InfrastructureFactory, StoredEvent
+from eventsourcing.persistence import ApplicationRecorder, InfrastructureFactory, InterfaceError, StoredEvent
 from eventsourcing.sqlite import (
     SQLiteApplicationRecorder,
     SQLiteConnection,
@@ -35,7 +35,7 @@ from provider.recorder import Entry
 LOGGER = logging.getLogger(__name__)
 
 to_disk = getattr(os, "fdatasync", os.fsync)
-"""Brings what was written to a file onto the disk; a file keeps its length and place, so the data alone will do."""
+"""Brings what was written to a file onto the disk, with its length, but without its times, which nobody needs."""
 
 
 class SqliteRecorder(SQLiteApplicationRecorder):
@@ -48,7 +48,7 @@ class SqliteRecorder(SQLiteApplicationRecorder):
     def __init__(self, datastore: SQLiteDatastore, events_table_name: str = "stored_events"):
         super().__init__(datastore, events_table_name)
         self.lend = self._datastore.lend
-        self._settled = 0
+        self._on_disk_upto = 0
         self.insert_events_statement = (
             f"INSERT INTO {events_table_name} (originator_id, originator_version, topic, state) VALUES (?,?,?,?)"
         )
@@ -116,15 +116,15 @@ class SqliteRecorder(SQLiteApplicationRecorder):
         positions = super().insert_events(stored_events, **kwargs)
         self._datastore.settle()
         if positions:
-            self._settled = max(self._settled, positions[-1])
+            self._on_disk_upto = max(self._on_disk_upto, positions[-1])
         return positions
 
     def settle(self, upto: int | None = None) -> None:
         """Wait until everything that was recorded so far, or up to a position, is on the disk."""
-        if upto is None or upto > self._settled:
+        if upto is None or upto > self._on_disk_upto:
             self._datastore.settle()
         if upto is not None:
-            self._settled = max(self._settled, upto)
+            self._on_disk_upto = max(self._on_disk_upto, upto)
 
     @property
     def _datastore(self) -> Datastore:
@@ -193,41 +193,40 @@ class SqliteRecorder(SQLiteApplicationRecorder):
 
 
 class Connection(SQLiteConnection):
-    """A connection whose commits go to the journal, and by whose own file of it one waits for the disk.
+    """A connection whose commits only write to the journal; None where there is none, and they go to the disk.
 
-    As long as a connection is open, nobody takes the journal away. SQLite holds no locks on that file, which to close
-    a file of ours would let go of.
+    To wait for the disk it opens the journal itself, once: as long as a connection is open, nobody takes the journal
+    away. SQLite has no locks on that file that would end when we close it.
     """
 
     def __init__(self, sqlite_conn: sqlite3.Connection, journal: str | None):
         super().__init__(sqlite_conn, None)
-        self._path = journal
-        self._journal = -1
+        self._journal = journal
+        self._descriptor = -1
         self._let_go: finalize[[int], Connection] | None = None
 
-    def settle(self) -> None:
-        """Wait until what was committed, by whomever, is on the disk.
+    def journal(self) -> int | None:
+        """Return the descriptor of the journal, or None where there is none.
 
-        :raises OSError: when the disk fails.
+        :raises InterfaceError: when this connection was closed.
         """
-        if self._path is None:
-            return
-        if self._journal < 0:
-            self._journal = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-            self._let_go = finalize(self, os.close, self._journal)
-        to_disk(self._journal)
+        if self.closed:
+            raise InterfaceError("The connection is closed.")
+        if self._descriptor < 0 and self._journal is not None:
+            self._descriptor = os.open(self._journal, os.O_RDONLY | os.O_CLOEXEC)
+            self._let_go = finalize(self, os.close, self._descriptor)
+        return None if self._journal is None else self._descriptor
 
     def _close(self) -> None:
         super()._close()
         if self._let_go is not None:
             self._let_go()
-        self._path = None
 
 
 class Pool(SQLiteConnectionPool):
     """Connections on which a commit writes to the journal, to be brought to the disk after it.
 
-    Where there can be no such journal, as on some file systems of a network, it is on the disk by itself.
+    Where there can be no such journal, as on some file systems of a network, a commit is on the disk by itself.
     """
 
     def _create_connection(self) -> Connection:
@@ -275,16 +274,18 @@ class Datastore(SQLiteDatastore):
         :raises DiskFailed: when the disk fails, and each time from then on: the system forgets what it could not write,
             and would say the next time that all is well.
         """
-        if not self._failed:
-            try:
-                self.lend().settle()
-            except OSError:
-                self._failed = True
-                LOGGER.critical(
-                    "the disk failed; nothing is recorded until the program is started again", exc_info=True
-                )
         if self._failed:
             raise DiskFailed(errno.EIO, os.strerror(errno.EIO), self._connections.db_name)
+        # What prevents this from being opened, such as too many open files, passes.
+        journal = self.lend().journal()
+        if journal is None:
+            return
+        try:
+            to_disk(journal)
+        except OSError as error:
+            self._failed = True
+            LOGGER.critical("the disk failed; nothing is recorded until the program is started again", exc_info=True)
+            raise DiskFailed(errno.EIO, os.strerror(errno.EIO), self._connections.db_name) from error
 
     def lend(self) -> Connection:
         """Give this thread's own connection."""

@@ -234,10 +234,10 @@ class Views:
         if connection is None:
             with self.reading() as connection:
                 return self.position(connection)
-        if connection.place is None:
+        if connection.position is None:
             row = _PLACE.first(connection, name=ALL)
-            connection.place = 0 if row is None else int(row[0])
-        return connection.place
+            connection.position = 0 if row is None else int(row[0])
+        return connection.position
 
     def catch_up(self, to: int | None = None) -> int:
         """Bring the views to the end of the log, or at least to a position, and return where they are.
@@ -247,7 +247,7 @@ class Views:
         """
         if to is not None and self._is_there(to):
             return self._seen
-        # A swap waits for who reads, and whoever writes then waits for the swap; nor would it see what is written now.
+        # Who read on here would keep a swap waiting, and with it whoever writes, and would not see what is written now.
         self.let_go()
         # Who starts an office may wait for long; a request may not.
         with self._turn if to is None else self._turn.soon():
@@ -352,7 +352,10 @@ class Views:
         return page[-1][0]
 
     def _drop_one_by_one(self, ending: str) -> None:
-        """Drop the tables whose names end so; nobody may write meanwhile, and some hundred megabytes take a second."""
+        """Drop the tables whose names end so, each in a transaction of its own.
+
+        Nobody may write while one is dropped, and some hundred megabytes take a second.
+        """
         with self.reading() as reading:
             found = [name for name in self._database.tables(reading) if name.endswith(ending)]
         for name in found:
@@ -492,8 +495,10 @@ class Views:
         return place
 
     def _stand_at(self, connection: Writing, projections: Sequence[Projection], last: Entry) -> None:
-        """Note with which event tables beside the live ones end: whoever goes on after a kill has to know how far they
-        went, and with which log."""
+        """Note with which event the tables beside the live ones end.
+
+        Whoever goes on after a kill has to know how far they went, and with which log.
+        """
         position, stream, version, *_ = last
         reached = places.update().where(places.c.name.in_([each.name for each in projections]))
         connection.execute(reached.values(position=position, event=f"{stream}/{version}"))
@@ -503,6 +508,7 @@ class Views:
         while page := self.log.entries.page(place, self.rebuild_page, upto):
             self._apply(fold, page, projections)
             place = page[-1][0]
+            self._stand_at(connection, projections, page[-1])
         fold.flush()
 
     def verify(self, progress: Progress | None = None) -> list[str]:
@@ -517,9 +523,8 @@ class Views:
         place = self._make(self.projections, progress, indexed=False)
         self.catch_up()
         with self.reading() as reading:
-            place = self._meet(reading, place)
             while self.position(reading) != place:
-                # Somebody else has brought the live ones further, before this began to read.
+                # Somebody has recorded something since the tables beside the live ones were made.
                 place = self._meet(reading, place)
             differences = [line for table in self.tables for line in _compare(reading, table)]
         self._forget_beside()
@@ -541,7 +546,10 @@ class Views:
         return live
 
     def _forget_beside(self) -> None:
-        """Drop what is beside the live tables; whoever looks for it finds no word of it from the beginning."""
+        """Drop what is beside the live tables.
+
+        The word of how far they are goes first, so that nobody goes on with half of them.
+        """
         with self._writing() as connection:
             connection.execute(places.delete().where(places.c.name != ALL))
         self._drop_one_by_one(BESIDE)
@@ -561,6 +569,7 @@ class Views:
                 connection.execute(places.update().where(places.c.name.in_(names)).values(indexes=count))
 
     def _drop_beside(self, connection: Writing, projections: Sequence[Projection]) -> None:
+        """Drop the tables of some views that are beside the live ones, in the transaction of the caller."""
         tables = [table for projection in projections for table in projection.tables]
         self._database.define(connection, [f"DROP TABLE IF EXISTS {table.name}{BESIDE}" for table in tables])
         connection.execute(places.delete().where(places.c.name.in_([each.name for each in projections])))
@@ -573,7 +582,6 @@ class Views:
             connection.driver.execute(f"ALTER TABLE {table}{BESIDE} RENAME TO {table}")
 
     def _move(self, connection: Writing, to: int) -> None:
-        connection.place = to
         connection.driver.execute(self._database.to_move, (to, ALL))
 
     def close(self) -> None:

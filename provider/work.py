@@ -76,10 +76,9 @@ class Work:
     Private values are sealed, and new ids drawn, once for all attempts.
     """
 
-    def __init__(self, office: Office, act: Act, *, quick: bool = False) -> None:
+    def __init__(self, office: Office, act: Act) -> None:
         self.office = office
         self.act = act
-        self._quick = quick
         self.recorded = 0
         """How many events were recorded."""
         self._sealed: dict[tuple[UUID, str], Private] = {}
@@ -96,8 +95,8 @@ class Work:
     def read(self) -> Reading:
         """A connection to the views, for what is read without a lock."""
         if self._reading is None or not self._reading.begun:
-            # To catch up ends it. A quick command goes on with what its request was let in by.
-            self._reading = self.office.views.lend(as_it_is=self._quick)
+            # To catch up ends it. A quick command goes on with what its request was let in by; of others it was let go.
+            self._reading = self.office.views.lend(as_it_is=True)
         return self._reading
 
     def get(self, kind: type[Kind], stream: UUID) -> Kind:
@@ -206,7 +205,8 @@ def quick_command(
 ) -> Callable[Concatenate[Office, Act, Said], Receipt]:
     """Make a command as `command` does, for what many do at once: a server's views catch up a moment later.
 
-    Only for what nobody's permission hangs on; other commands that decide by it bring the views to the end first.
+    Its first attempt reads the views as they were when its request was let in. Only for what nobody's permission hangs
+    on; other commands that decide by it bring the views to the end first.
     """
     return _carried_out(function, _catch_up_soon, quick=True)
 
@@ -224,7 +224,7 @@ def _carried_out(
 
     @wraps(function)
     def carry_out(office: Office, act: Act, *args: Said.args, **said: Said.kwargs) -> Receipt:
-        work = Work(office, act, quick=quick)
+        work = Work(office, act)
         if not quick:
             # A reader that hangs about while the views are written keeps their journal from beginning anew.
             office.views.let_go()
@@ -242,6 +242,7 @@ def _carried_out(
                 stale.inc()
                 raise
             else:
+                # Nor may it hang about while the views follow.
                 work.again()
                 if receipt.position is not None:
                     _afterwards(catch_up, work, receipt.position)

@@ -42,7 +42,7 @@ ENOUGH = 1024**3
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep temporary files in memory where that can be, for the databases write through to the disk at each commit.
+    """Keep temporary files in memory where that can be, for whoever records waits for the disk.
 
     Whoever says where they shall go, by --basetemp or TMPDIR, has them there.
     """

@@ -99,14 +99,14 @@ _STATUS = {status.value: status for status in Status}
 
 
 def _plain_marks(said: Any) -> list[MarkRequest]:
-    """Return the marks, or raise anything `UNUSUAL`."""
+    """Return the marks, or raise one of `UNUSUAL`."""
     if not isinstance(said, list) or len(said) > BATCH_LIMIT:
         raise ValueError
     return [_plain_mark(each) for each in said]
 
 
 def _plain_mark(said: Any) -> MarkRequest:
-    """Return the mark, or raise anything `UNUSUAL` where a member is absent, unusual or wrong."""
+    """Return the mark, or raise one of `UNUSUAL` where a member is absent, wrong, or written as no device does."""
     if not said.keys() <= _MEMBERS:
         raise ValueError
     get = said.get
@@ -170,9 +170,8 @@ class Marks(Body):
 
     def load(self, data: Any, **how: Any) -> Any:
         try:
-            sent_at, marks = (data[name] for name in ("sent_at", "marks"))
-            if len(data) == 2 and marks:
-                return {"sent_at": _utc(sent_at), "marks": _plain_marks(marks)}
+            if data.keys() == {"sent_at", "marks"} and data["marks"]:
+                return {"sent_at": _utc(data["sent_at"]), "marks": _plain_marks(data["marks"])}
         except UNUSUAL:
             pass
         return super().load(data, **how)

@@ -16,6 +16,7 @@ from domain.access import Role
 from domain.trainer import Role as OnCourse
 from provider.commands import courses, trainers
 from provider.office import Office
+from provider.token import new_token
 from provider.work import Act
 from tests.conftest import Caller
 
@@ -113,6 +114,16 @@ def test_nor_with_something_that_is_no_token(app: Flask, said: str) -> None:
     client = app.test_client()
     answer = client.get("/v1/institution", headers={"Authorization": said})
     assert (answer.status_code, answer.json["code"]) == (401, "not_signed_in")
+
+
+def test_whoever_mistyped_a_token_is_told_so_and_not_that_it_was_revoked(
+    caller: Callable[[str | None], Caller],
+) -> None:
+    token = new_token()
+    mistyped = token[:-8] + ("x" if token[-8] != "x" else "y") + token[-7:]
+    assert "unknown or was revoked" in caller(token).get("/v1/institution").json["detail"]
+    assert "not a token of ours" in caller(mistyped).get("/v1/institution").json["detail"]
+    assert "not a token of ours" in caller(token[:-1]).get("/v1/institution").json["detail"]
 
 
 def test_an_auditor_changes_nothing(app: Flask, auditor_caller: Caller) -> None:

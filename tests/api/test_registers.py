@@ -10,8 +10,10 @@ from uuid import UUID, uuid4
 import pytest
 from hypothesis import given as for_any
 from hypothesis import strategies as st
+from marshmallow import ValidationError
 
-from api.rest.registers import MarkSaid, _plain_mark
+from api.fields import Body
+from api.rest.registers import Marks, MarkSaid, _plain_mark
 from domain.access import Role
 from domain.register import Status
 from provider.commands import enrolments
@@ -262,37 +264,64 @@ class TestBatches:
             assert lead_caller.get(path).status_code == 404
 
 
-@for_any(
-    st.fixed_dictionaries(
-        {"mark": st.uuids().map(str), "person": st.uuids().map(str), "status": st.sampled_from(list(Status))},
-        optional={
-            "late_minutes": st.integers(-1, 2000),
-            "left_early_minutes": st.integers(0, 10),
-            "signed_in": st.none() | st.sampled_from(["2026-06-01T07:00:00Z", "2026-06-01T09:00:00+02:00"]),
-            "evidence": st.none() | st.text(max_size=5),
-            "marked_at": st.sampled_from(
-                [
-                    "2026-06-01T07:05:00Z",
-                    "2026-06-01T07:05:00.123Z",
-                    "2026-06-01T07:05:00.123456Z",
-                    "2026-06-01 07:05:00Z",
-                    "2026-06-01T07:05:00,5Z",
-                    "20260601T070500Z",
-                    "2026-06-01T07:05Z",
-                ]
-            ),
-            "device": st.none() | st.uuids().map(str),
-            "seq": st.none() | st.integers(-1, 2**54),
-            "corrects": st.none() | st.uuids().map(str).map(str.upper),
-        },
-    )
+MARKS_SAID = st.fixed_dictionaries(
+    {"mark": st.uuids().map(str), "person": st.uuids().map(str), "status": st.sampled_from(list(Status))},
+    optional={
+        "late_minutes": st.integers(-1, 2000),
+        "left_early_minutes": st.integers(0, 10),
+        "signed_in": st.none() | st.sampled_from(["2026-06-01T07:00:00Z", "2026-06-01T09:00:00+02:00"]),
+        "evidence": st.none() | st.text(max_size=5),
+        "marked_at": st.sampled_from(
+            [
+                "2026-06-01T07:05:00Z",
+                "2026-06-01T07:05:00.123Z",
+                "2026-06-01T07:05:00.123456Z",
+                "2026-06-01 07:05:00Z",
+                "2026-06-01T07:05:00,5Z",
+                "20260601T070500Z",
+                "2026-06-01T07:05Z",
+            ]
+        ),
+        "device": st.none() | st.uuids().map(str),
+        "seq": st.none() | st.integers(-1, 2**54),
+        "corrects": st.none() | st.uuids().map(str).map(str.upper),
+    },
 )
+
+
+@for_any(MARKS_SAID)
 def test_a_mark_that_is_read_at_once_is_what_the_schema_reads(said: dict[str, Any]) -> None:
     try:
         quick = _plain_mark(said)
     except (LookupError, TypeError, ValueError):
         return
     assert quick == MarkSaid().load(said)
+
+
+@for_any(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "sent_at": st.sampled_from(["2026-06-01T07:05:00Z", "2026-06-01T09:05:00+02:00", "today", 7, None]),
+            "marks": st.lists(MARKS_SAID, max_size=3) | st.none() | st.just({}),
+            "on_behalf_of": st.none() | st.uuids().map(str),
+            "at": st.just("2026-06-01T07:05:00Z"),
+        },
+    )
+    | st.lists(st.text(max_size=3), max_size=2)
+    | st.none()
+)
+def test_a_batch_that_is_read_at_once_is_what_the_schema_reads(said: Any) -> None:
+    def read(load: Callable[[Any], Any]) -> Any:
+        try:
+            return load(said)
+        except ValidationError as error:
+            return error.messages
+
+    class Slowly(Marks):
+        load = Body.load
+
+    assert read(Marks().load) == read(Slowly().load)
 
 
 def test_everybody_is_marked_present_but_some(lead_caller: Caller, room: Classroom, path: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from time import sleep
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -16,7 +17,7 @@ from provider.bootstrap import bootstrap
 from provider.commands import enrolments, registers
 from provider.follower import Follower
 from provider.office import Office
-from provider.work import ENOUGH
+from provider.work import ENOUGH, Receipt, Work, command, quick_command
 from tests.academy import Acting
 from tests.classroom import Classroom, seated
 from tests.conftest import Clock
@@ -51,6 +52,28 @@ def test_a_mark_is_answered_before_the_views_have_it(office: Office, room: Class
     assert marked.position == office.log.position()
     assert not caught_up(office)
     assert room.attendance()["Ada"] == "present"
+
+
+@pytest.mark.parametrize(("kind", "fresh"), [(quick_command, False), (command, True)])
+def test_a_mark_is_decided_by_the_views_that_let_its_request_in_and_all_else_by_the_newest(
+    office: Office, room: Classroom, act: Acting, clock: Clock, kind: Any, fresh: bool
+) -> None:
+    seen: list[int] = []
+
+    def look(work: Work) -> Receipt:
+        seen.append(work.office.views.position(work.read))
+        return Receipt(work.office.institution, 1, None)
+
+    let_in = office.views.lend()
+    before = office.views.position(let_in)
+    other = bootstrap(office.settings, clock)
+    enrolments.withdraw(other, act(), enrolment=room.enrolment("Ada"), reason="ill")
+    other.close()
+
+    kind(look)(office, act())
+
+    assert seen == [office.log.position() if fresh else before]
+    assert not let_in.begun
 
 
 def test_all_present_is_answered_before_the_views_have_it(office: Office, room: Classroom) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
+import resource
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -35,11 +37,14 @@ class Disk:
 
     def __init__(self) -> None:
         self.kept: list[int] = []
+        self.asked: list[int] = []
+        """The descriptors by which it was asked."""
         self.fails = False
         self.slow: threading.Event | None = None
         self.reached = threading.Event()
 
     def __call__(self, file: int) -> None:
+        self.asked.append(file)
         journal = Path(f"/proc/self/fd/{file}").readlink()
         with closing(sqlite3.connect(journal.with_name(journal.name.removesuffix("-wal")))) as beside:
             (last,) = beside.execute("SELECT max(rowid) FROM stored_events").fetchone()
@@ -80,6 +85,51 @@ def test_an_event_is_on_the_disk_before_it_is_acknowledged(log: EventLog, disk: 
     with log.factory.datastore.transaction(commit=False) as cursor:
         cursor.execute("PRAGMA journal_mode")
         assert cursor.fetchone()[0] == "wal"
+        cursor.execute("PRAGMA synchronous")
+        assert cursor.fetchone()[0] == 1, "a checkpoint waits for the disk, so that the file is never damaged"
+
+
+def test_each_connection_keeps_the_journal_open_until_it_is_closed(log: EventLog, disk: Disk) -> None:
+    other = threading.Thread(target=lambda: [recorded(log), recorded(log)])
+    other.start()
+    other.join()
+    gc.collect()
+    recorded(log)
+    recorded(log)
+    assert disk.asked[0] == disk.asked[1]
+    assert disk.asked[2] == disk.asked[3]
+    assert journals(log) == {disk.asked[2]}, "that of a thread that has ended is closed"
+    log.close()
+    assert journals(log) == set()
+
+
+def journals(log: EventLog) -> set[int]:
+    """Return the descriptors by which this process has the journal open for nothing but reading."""
+    found = set()
+    for file in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):
+            reads = int(Path(f"/proc/self/fdinfo/{file.name}").read_text().split("flags:")[1].split()[0], 8) & 3 == 0
+            if reads and str(file.readlink()) == f"{log.place}-wal":
+                found.add(int(file.name))
+    return found
+
+
+def test_a_journal_that_cannot_be_opened_for_a_moment_is_no_disk_that_failed(log: EventLog, disk: Disk) -> None:
+    assert log.position() == 0
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    opened = [os.open(os.devnull, os.O_RDONLY)]
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(opened) + 1, hard))
+        with suppress(OSError):
+            while True:
+                opened.append(os.dup(opened[0]))
+        with pytest.raises(OSError, match="Too many open files"):
+            recorded(log)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for file in opened:
+            os.close(file)
+    assert recorded(log) == 2
 
 
 def test_nobody_waits_until_the_disk_has_what_somebody_else_recorded(log: EventLog, disk: Disk) -> None:
@@ -101,6 +151,8 @@ def test_the_views_say_nothing_that_could_be_lost_in_the_log(log: EventLog, view
     assert disk.kept == [end]
     assert views.catch_up(end) == end
     assert disk.kept == [end, end], "another process may have been about to wait for it"
+    log.entries.settle(end)
+    assert disk.kept == [end, end], "it is known to be there"
     recorded(other)
     disk.fails = True
     with pytest.raises(DiskFailed):

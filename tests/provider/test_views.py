@@ -263,6 +263,66 @@ def test_nothing_is_left_of_a_rebuild_and_what_one_left_behind_that_was_killed_g
     assert rows(views) == [(3, [1, 2, 3])]
 
 
+def test_a_swap_renames_and_drops_nothing(log: EventLog, views: Views, monkeypatch: pytest.MonkeyPatch):
+    made(log, steps=3)
+    views.catch_up()
+    with monkeypatch.context() as stopped:
+        stopped.setattr(views, "_drop_one_by_one", lambda _: None)
+        views.rebuild()
+
+    assert "test_things__past" in tables(views.place)
+    views.rebuild()
+    assert "test_things__past" not in tables(views.place)
+    assert rows(views) == [(3, [1, 2, 3])]
+
+
+def test_a_rebuild_after_a_verification_that_was_ended_applies_nothing_twice(
+    log: EventLog, views: Views, monkeypatch: pytest.MonkeyPatch
+):
+    thing = made(log, steps=3)
+    views.catch_up()
+
+    def record(done: int, of: int) -> None:
+        if done == of == 4:
+            thing.go()
+            log.record(thing, asked={})
+
+    def end(*_: Any) -> list[str]:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as ended:
+        ended.setattr(provider.views, "_compare", end)
+        with pytest.raises(KeyboardInterrupt):
+            views.verify(record)
+
+    views.rebuild()
+    assert rows(views) == [(4, [1, 2, 3, 4])]
+    assert views.verify() == []
+
+
+def test_a_rebuild_that_was_ended_before_the_swap_is_gone_on_with_from_where_it_had_come(
+    log: EventLog, views: Views, monkeypatch: pytest.MonkeyPatch
+):
+    made(log, steps=3)
+
+    def record(done: int, of: int) -> None:
+        if done == of == 4:
+            log.record(*(walked(99) for _ in range(2 * PAGE // 100)), asked={})
+
+    def end(*_: Any) -> bool:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as ended:
+        ended.setattr(views, "_swap_in", end)
+        with pytest.raises(KeyboardInterrupt):
+            views.rebuild(progress=record)
+    assert far(views) == 4 + PAGE
+
+    views.rebuild()
+    views.catch_up()
+    assert views.verify() == []
+
+
 def test_what_is_recorded_while_views_are_rebuilt_is_in_them(log: EventLog, views: Views):
     made(log, steps=3)
     late = 2 * PAGE + 10
