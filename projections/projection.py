@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
+from time import monotonic
 from typing import Any, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
@@ -54,9 +55,15 @@ class Reading:
         """Whether all queries see one state now."""
         self.position: int | None = None
         """How far the views are in that state, once somebody has looked."""
+        self._since = 0.0
         self.dialect = connection.dialect
         self.execute = connection.execute
         self.driver: Any = connection.connection.dbapi_connection
+
+    @property
+    def age(self) -> float:
+        """The seconds since it began to see this state."""
+        return monotonic() - self._since
 
     @property
     def closed(self) -> bool:
@@ -68,6 +75,7 @@ class Reading:
         if self.begun:
             self.end()
         self.position = None
+        self._since = monotonic()
         self.begun = True
         try:
             self.driver.execute(opening)

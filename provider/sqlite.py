@@ -14,7 +14,7 @@ from typing import Any, cast
 from uuid import UUID
 from weakref import finalize
 
-from eventsourcing.persistence import ApplicationRecorder, InfrastructureFactory, InterfaceError, StoredEvent
+from eventsourcing.persistence import ApplicationRecorder, InfrastructureFactory, StoredEvent
 from eventsourcing.sqlite import (
     SQLiteApplicationRecorder,
     SQLiteConnection,
@@ -195,32 +195,24 @@ class SqliteRecorder(SQLiteApplicationRecorder):
 class Connection(SQLiteConnection):
     """A connection whose commits only write to the journal; None where there is none, and they go to the disk.
 
-    To wait for the disk it opens the journal itself, once: as long as a connection is open, nobody takes the journal
-    away. SQLite has no locks on that file that would end when we close it.
+    To wait for the disk it has the journal open itself, from before its first commit on: the system tells of a failure
+    those who had a file open, and hardly anybody who opens it later. As long as a connection is open, nobody takes the
+    journal away; and SQLite has no locks on it that would end when we close it.
     """
 
     def __init__(self, sqlite_conn: sqlite3.Connection, journal: str | None):
         super().__init__(sqlite_conn, None)
-        self._journal = journal
-        self._descriptor = -1
-        self._let_go: finalize[[int], Connection] | None = None
-
-    def journal(self) -> int | None:
-        """Return the descriptor of the journal, or None where there is none.
-
-        :raises InterfaceError: when this connection was closed.
-        """
-        if self.closed:
-            raise InterfaceError("The connection is closed.")
-        if self._descriptor < 0 and self._journal is not None:
-            self._descriptor = os.open(self._journal, os.O_RDONLY | os.O_CLOEXEC)
-            self._let_go = finalize(self, os.close, self._descriptor)
-        return None if self._journal is None else self._descriptor
+        self.journal: int | None = None
+        """The descriptor of the journal."""
+        if journal is not None:
+            self.journal = os.open(journal, os.O_RDONLY | os.O_CLOEXEC)
+            self._let_go = finalize(self, os.close, self.journal)
 
     def _close(self) -> None:
         super()._close()
-        if self._let_go is not None:
+        if self.journal is not None:
             self._let_go()
+            self.journal = -1
 
 
 class Pool(SQLiteConnectionPool):
@@ -235,7 +227,12 @@ class Pool(SQLiteConnectionPool):
         made.execute(f"PRAGMA synchronous={'NORMAL' if journalled else 'FULL'}")
         made.execute("PRAGMA busy_timeout=10000")
         made.execute("PRAGMA journal_size_limit=67108864")
-        return Connection(made, f"{self.db_name}-wal" if journalled else None)
+        if not journalled:
+            return Connection(made, None)
+        # The journal is opened when something is read, beside the file that a link leads to.
+        made.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+        file = made.execute("PRAGMA database_list").fetchone()["file"]
+        return Connection(made, f"{file}-wal")
 
 
 class Datastore(SQLiteDatastore):
@@ -276,16 +273,23 @@ class Datastore(SQLiteDatastore):
         """
         if self._failed:
             raise DiskFailed(errno.EIO, os.strerror(errno.EIO), self._connections.db_name)
-        # What prevents this from being opened, such as too many open files, passes.
-        journal = self.lend().journal()
+        journal = self.lend().journal
         if journal is None:
             return
         try:
             to_disk(journal)
-        except OSError as error:
+        except OSError:
             self._failed = True
             LOGGER.critical("the disk failed; nothing is recorded until the program is started again", exc_info=True)
-            raise DiskFailed(errno.EIO, os.strerror(errno.EIO), self._connections.db_name) from error
+            raise DiskFailed(errno.EIO, os.strerror(errno.EIO), self._connections.db_name) from None
+
+    def bring_home(self) -> None:
+        """Bring what is in the journal into the database, as far as nobody who reads is in the way.
+
+        After a failure of the disk a journal may be whole in the memory of the system and nowhere else, and nobody is
+        told again. What is written anew is on the disk, or fails.
+        """
+        self.lend()._sqlite_conn.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def lend(self) -> Connection:
         """Give this thread's own connection."""
@@ -313,4 +317,5 @@ class SqliteLog(SQLiteFactory):
     def application_recorder(self) -> ApplicationRecorder:
         recorder = SqliteRecorder(self.datastore)
         recorder.create_table()
+        recorder._datastore.bring_home()
         return recorder

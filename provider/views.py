@@ -46,6 +46,7 @@ LOGGER = logging.getLogger(__name__)
 PAGE = 1_000
 REBUILD_PAGE = 5_000
 A_MOMENT = 0.05
+"""Seconds: what was read since is as good as new, and what could not be had may be there."""
 WORTH_TWO = 50_000
 """Events from which on a rebuild is worth a second process, which takes a second to begin."""
 
@@ -144,11 +145,12 @@ class Views:
         """Give this thread's own connection, begun so that it sees one state of all views: the newest.
 
         Whoever borrows it ends it with `end()`, and borrows it again for the next time; to catch up ends it too. With
-        `as_it_is`, what this thread has borrowed already goes on seeing what it saw. Views that were put back to an
-        older copy are brought to the end of the log first: nobody is let in, or refused anything, by what they said
-        then.
+        `as_it_is`, what this thread has borrowed a moment ago goes on seeing what it saw.
+
+        Views that were put back to an older copy are brought to the end of the log first: nobody is let in, or refused
+        anything, by what they said then.
         """
-        if as_it_is and (mine := self._mine) is not None and mine.begun:
+        if as_it_is and (mine := self._mine) is not None and mine.begun and mine.age < A_MOMENT:
             return mine
         noted = self._turn.noted()
         read = self._lend(self._database.to_read)
@@ -293,7 +295,9 @@ class Views:
                 fold.flush()
                 self._move(connection, page[-1][0])
         self._seen = page[-1][0]
-        self._turn.note(self._seen)
+        # Of views that were put back to an older copy, nobody takes the first page for the end.
+        if self._seen > self._turn.noted():
+            self._turn.note(self._seen)
         return len(page) == PAGE or (to is not None and self._seen < to)
 
     @cached_property
@@ -500,6 +504,8 @@ class Views:
         Whoever goes on after a kill has to know how far they went, and with which log.
         """
         position, stream, version, *_ = last
+        # Nobody would find out later that the log lost it and has another one there.
+        self.log.entries.settle(position)
         reached = places.update().where(places.c.name.in_([each.name for each in projections]))
         connection.execute(reached.values(position=position, event=f"{stream}/{version}"))
 

@@ -238,8 +238,11 @@ def _carried_out(
             except IntegrityError:
                 conflicts.inc()
                 sleep(random() * attempt / 100)  # noqa: S311
-            except Stale:
-                stale.inc()
+            except Exception as error:
+                if isinstance(error, Stale):
+                    stale.inc()
+                # It may be refused because of what somebody else recorded a moment ago.
+                office.log.entries.settle()
                 raise
             else:
                 # Nor may it hang about while the views follow.

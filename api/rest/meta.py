@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from mimetypes import guess_type
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import flask
 from flask import Response, current_app, render_template, request
@@ -73,6 +73,7 @@ class ProblemKinds(Answer):
 
 
 View = Callable[..., Response]
+Result = TypeVar("Result")
 
 
 def public(
@@ -118,11 +119,12 @@ def livez() -> Response:
 
 @public("/readyz", answer=Readiness, problems=(503,))
 def readyz() -> Response:
-    """Tell whether requests can be answered: log and views can be read, and the views are not far behind.
+    """Tell whether requests can be answered: log and views can be read, the views are not far behind, the disk works.
 
     Views that are behind catch up here first, as they would with any other request.
     """
     here = office()
+    _can("The disk of the log failed", here.log.entries.settle)
     # The log last, since it may go on meanwhile.
     reached = _can("The views can't be read", here.views.position)
     end = _can("The log can't be read", here.log.position)
@@ -135,7 +137,7 @@ def readyz() -> Response:
     return json_answer({"status": "ready", "log": end, "views": reached})
 
 
-def _can(otherwise: str, read: Callable[[], int]) -> int:
+def _can(otherwise: str, read: Callable[[], Result]) -> Result:
     """Return what is read.
 
     :raises NotReady: when it can't be; whatever the reason is, requests would meet it as well.

@@ -85,6 +85,9 @@ def test_a_disk_that_fails_is_told_until_the_server_is_started_again(
     assert people(again) == before + 1
     assert again.views.verify() == []
     again.close()
+    # Log and views can be read, and are at one place; but nothing can be recorded here.
+    ready = registrar_caller.get("/readyz")
+    assert (ready.status_code, ready.json["code"]) == (503, "not_ready")
 
 
 def test_what_is_recorded_is_acknowledged_though_the_views_cannot_follow(

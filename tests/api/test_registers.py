@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from datetime import timedelta
+from threading import Thread
+from time import sleep
 from typing import Any
 from uuid import UUID, uuid4
 
+import orjson
 import pytest
+from flask import Flask
 from hypothesis import given as for_any
 from hypothesis import strategies as st
 from marshmallow import ValidationError
@@ -16,8 +21,9 @@ from api.fields import Body
 from api.rest.registers import Marks, MarkSaid, _plain_mark
 from domain.access import Role
 from domain.register import Status
-from provider.commands import enrolments
+from provider.commands import courses, enrolments
 from provider.office import Office
+from provider.views import A_MOMENT
 from tests.academy import Acting
 from tests.classroom import Classroom, seated
 from tests.conftest import Caller, Clock
@@ -296,6 +302,42 @@ def test_a_mark_that_is_read_at_once_is_what_the_schema_reads(said: dict[str, An
     except (LookupError, TypeError, ValueError):
         return
     assert quick == MarkSaid().load(said)
+
+
+class Slowly(io.BytesIO):
+    """A body of which the last bytes come when something else has happened."""
+
+    def __init__(self, said: bytes, meanwhile: Callable[[], object]) -> None:
+        super().__init__(said)
+        self.meanwhile: Callable[[], object] | None = meanwhile
+
+    def readinto(self, into: Any) -> int:
+        if (meanwhile := self.meanwhile) is not None:
+            self.meanwhile = None
+            other = Thread(target=meanwhile)
+            other.start()
+            other.join()
+            sleep(A_MOMENT)
+        return super().readinto(into)
+
+    def read(self, size: int | None = -1) -> bytes:
+        raise AssertionError("the library reads into a buffer")
+
+
+def test_a_mark_whose_body_came_slowly_is_decided_by_what_is_so_when_it_is_there(
+    app: Flask, office: Office, act: Acting, lead_caller: Caller, room: Classroom, path: str
+) -> None:
+    def cancel() -> None:
+        courses.cancel_session(office, act(), course=room.course, session=1, reason="ill")
+
+    answer = app.test_client().post(
+        f"{path}/marks",
+        input_stream=Slowly(orjson.dumps(batch(mark(room))), cancel),
+        content_length=len(orjson.dumps(batch(mark(room)))),
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {lead_caller.token}"},
+    )
+    assert (answer.status_code, answer.json["code"]) == (409, "session_dropped")
 
 
 @for_any(

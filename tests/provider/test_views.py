@@ -466,6 +466,27 @@ def test_views_beyond_the_end_of_the_log_are_an_alarm(log: EventLog, views: View
         views.catch_up()
 
 
+@pytest.mark.sqlite
+def test_views_that_were_put_back_to_an_older_copy_are_not_at_the_end_before_they_are(
+    log: EventLog, views: Views, place: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(provider.views, "PAGE", 2)
+    made(log)
+    views.catch_up()
+    other = Views(place("views"), log, [counting])
+    with closing(sqlite3.connect(cast(Path, views.place))) as now, closing(sqlite3.connect(tmp_path / "old")) as old:
+        now.backup(old)
+        made(log, steps=9)
+        views.catch_up()
+        old.backup(now)
+    with views._turn:
+        views._step(None)
+    assert views.position() == 3
+
+    assert other.position(other.lend()) == 11
+    other.close()
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from(["go", "end", "catch up"])), max_size=40))
 def test_whenever_the_views_caught_up_a_rebuild_agrees(log: EventLog, views: Views, story):

@@ -13,6 +13,8 @@ SALT, COMMITTED = slice(32, 40), slice(16, 20)
 """Where the index of a journal says which journal it is of, and how many frames of that are committed."""
 
 _fdatasync = os.fdatasync
+_opened: dict[Path, int] = {}
+"""The indexes of journals that were looked at."""
 
 
 def fdatasync(file: int) -> None:
@@ -28,8 +30,12 @@ def fdatasync(file: int) -> None:
 
 def _committed(journal: Path) -> bytes:
     """Return the salt of a journal, and the number of its committed frames."""
+    index = Path(f"{str(journal).removesuffix('-wal')}-shm")
+    if index not in _opened or not os.path.samestat(index.stat(), os.fstat(_opened[index])):
+        # Never closed: SQLite has locks on this file, of which all end when any descriptor of it is closed.
+        _opened[index] = os.open(index, os.O_RDONLY | os.O_CLOEXEC)
     while True:
-        said = Path(f"{str(journal).removesuffix('-wal')}-shm").read_bytes()[:96]
+        said = os.pread(_opened[index], 96, 0)
         # It is written twice, so that a reader can tell whether it was in the middle of being written.
         if said[:48] == said[48:]:
             return said[SALT] + said[COMMITTED]
