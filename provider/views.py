@@ -13,7 +13,7 @@ from importlib import import_module
 from multiprocessing import get_context, parent_process
 from os import cpu_count
 from secrets import token_hex
-from time import sleep
+from time import monotonic, sleep
 from typing import Any
 from zlib import crc32
 
@@ -331,7 +331,7 @@ class Views:
 
     def _rebuild(self, chosen: Sequence[Projection], progress: Progress | None) -> int:
         # A process that was killed may have left them behind.
-        self._drop_one_by_one(PAST)
+        self._drop_bit_by_bit(PAST)
         with self._writing() as connection:
             # What others have begun would never be gone on with.
             self._drop_beside(connection, [each for each in self.projections if each not in chosen])
@@ -342,7 +342,7 @@ class Views:
         while not self._swap_in(chosen, place):
             # Somebody reads for long, and may be waiting for the right to write.
             sleep(A_MOMENT)
-        self._drop_one_by_one(PAST)
+        self._drop_bit_by_bit(PAST)
         return self._seen
 
     def _come_closer(self, chosen: Sequence[Projection], place: int, end: int) -> int:
@@ -355,16 +355,21 @@ class Views:
             self._stand_at(connection, chosen, page[-1])
         return page[-1][0]
 
-    def _drop_one_by_one(self, ending: str) -> None:
-        """Drop the tables whose names end so, each in a transaction of its own.
+    def _drop_bit_by_bit(self, ending: str) -> None:
+        """Drop the tables whose names end so, in transactions of a moment each.
 
-        Nobody may write while one is dropped, and some hundred megabytes take a second.
+        Nobody may write meanwhile, and some hundred megabytes take a second.
         """
-        with self.reading() as reading:
-            found = [name for name in self._database.tables(reading) if name.endswith(ending)]
-        for name in found:
+        reading = self._lend(self._database.to_read)
+        found = [name for name in self._database.tables(reading) if name.endswith(ending)]
+        reading.end()
+        at_once = self._database.dropped_at_once
+        while found:
             with self._turn, self._writing() as connection:
-                self._database.define(connection, [f"DROP TABLE IF EXISTS {name}"])
+                until = monotonic() + A_MOMENT
+                while found and monotonic() < until:
+                    some, found = found[:at_once], found[at_once:]
+                    self._database.define(connection, [f"DROP TABLE IF EXISTS {name}" for name in some])
 
     def _swap_in(self, chosen: Sequence[Projection], place: int) -> bool:
         """Bring the tables beside the live ones to the same position and swap them in; say whether nobody read on."""
@@ -528,27 +533,26 @@ class Views:
         # They are compared and thrown away: nobody looks anything up in them but by its key.
         place = self._make(self.projections, progress, indexed=False)
         self.catch_up()
-        with self.reading() as reading:
-            while self.position(reading) != place:
-                # Somebody has recorded something since the tables beside the live ones were made.
-                place = self._meet(reading, place)
-            differences = [line for table in self.tables for line in _compare(reading, table)]
+        reading = self._lend(self._database.to_read)
+        while self.position(reading) != place:
+            # Somebody has recorded something since the tables beside the live ones were made.
+            place = self._meet(place)
+        differences = [line for table in self.tables for line in _compare(reading, table)]
+        reading.end()
         self._forget_beside()
         return differences
 
-    def _meet(self, reading: Reading, place: int) -> int:
-        """Bring the tables beside the live ones to where these are, and let a connection read both from then on.
+    def _meet(self, place: int) -> int:
+        """Bring the tables beside the live ones to where these are, and read both from then on.
 
         They are compared while others write again, which takes many seconds for a long log.
         """
-        reading.end()
         with self._turn:
             with self._writing() as connection:
                 live = self.position(connection)
                 self._follow_on(connection, self.projections, place, live)
-            reading.begin(self._database.to_read)
             # A file takes its state when something is read from it.
-            self.position(reading)
+            self.position(self._lend(self._database.to_read))
         return live
 
     def _forget_beside(self) -> None:
@@ -558,7 +562,7 @@ class Views:
         """
         with self._writing() as connection:
             connection.execute(places.delete().where(places.c.name != ALL))
-        self._drop_one_by_one(BESIDE)
+        self._drop_bit_by_bit(BESIDE)
 
     def _index(self, projections: Sequence[Projection], made: int) -> None:
         """Make the indexes of tables beside the live ones but for the first few: to fill those without is much quicker.

@@ -50,7 +50,7 @@ class ViewsDatabase(Protocol):
     """`to_read` and `to_write` begin a transaction, `to_move` moves the place.
 
     `to_build` begins one that writes to tables beside the live ones only: where it is the same as `to_write`, there is
-    one writer to all tables.
+    one writer to all tables. `dropped_at_once` is how many tables are dropped in hardly longer than one.
     """
 
     @property
@@ -61,6 +61,8 @@ class ViewsDatabase(Protocol):
     def to_build(self) -> str: ...
     @property
     def to_move(self) -> str: ...
+    @property
+    def dropped_at_once(self) -> int: ...
 
     def engine(self) -> Engine:
         """Return an engine whose transactions are left to us."""
@@ -111,6 +113,7 @@ class SqliteViews:
     to_read = "BEGIN"
     to_build = to_write = "BEGIN IMMEDIATE"
     to_move = "UPDATE places SET position = ? WHERE name = ?"
+    dropped_at_once = 1
 
     def engine(self) -> Engine:
         make_private(self.path)
@@ -218,6 +221,7 @@ class PostgresViews:
     to_read = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE places IN ACCESS SHARE MODE"
     to_build = "BEGIN; SET LOCAL synchronous_commit = off"
     to_move = "UPDATE places SET position = %s WHERE name = %s"
+    dropped_at_once = 100
 
     @cached_property
     def to_write(self) -> str:

@@ -267,7 +267,7 @@ def test_a_swap_renames_and_drops_nothing(log: EventLog, views: Views, monkeypat
     made(log, steps=3)
     views.catch_up()
     with monkeypatch.context() as stopped:
-        stopped.setattr(views, "_drop_one_by_one", lambda _: None)
+        stopped.setattr(views, "_drop_bit_by_bit", lambda _: None)
         views.rebuild()
 
     assert "test_things__past" in tables(views.place)
