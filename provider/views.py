@@ -40,7 +40,7 @@ from provider.log import Entry, EventLog, Progress
 from provider.mapper import uuid
 from provider.schema import Place, Schema
 from provider.settings import Settings
-from provider.views_database import FILLING, SERVING, database_of
+from provider.views_database import FILLING, SERVING, SORTING, database_of
 
 LOGGER = logging.getLogger(__name__)
 PAGE = 1_000
@@ -569,6 +569,8 @@ class Views:
 
         Each has a transaction of its own, so that whoever waits for the one writer waits for one of them at most.
         """
+        with self._building() as connection:
+            self._database.give_room(connection, SORTING)
         names = [each.name for each in projections]
         tables = [table for projection in projections for table in projection.tables]
         indexes = [each for table in tables for each in _definition(table, BESIDE, self.engine.dialect)[1]]

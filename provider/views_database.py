@@ -19,8 +19,9 @@ from provider.durable import look_into, make_private, patiently
 from provider.locks import PATIENCE, OwnAdvisoryLock, Shared, Turn, unshared
 from provider.schema import Place, Schema, is_set_of_views, lock_number
 
-SERVING, FILLING = 3_000, 24_000
-"""Kilobytes of pages that a connection keeps in memory; each thread of a server has one."""
+SERVING, FILLING, SORTING = 3_000, 12_000, 4_000
+"""Kilobytes of pages that a connection keeps in memory: of each thread of a server, while tables are filled, and while
+their indexes are made, for which as much again is sorted at a time."""
 
 JOURNAL = 64 * 1024 * 1024
 """Bytes that a journal is cut down to when it begins anew; a rebuild or a VACUUM makes a much longer one."""
