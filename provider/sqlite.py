@@ -260,6 +260,7 @@ class Datastore(SQLiteDatastore):
             finally:
                 cursor.sqlite_cursor.close()
             return
+        self._must_be_well()
         with self._turn.soon(), SQLiteTransaction(lent, commit=True) as cursor:
             yield cursor
 
@@ -271,8 +272,7 @@ class Datastore(SQLiteDatastore):
         :raises DiskFailed: when the disk fails, and each time from then on: the system forgets what it could not write,
             and would say the next time that all is well.
         """
-        if self._failed:
-            raise DiskFailed(errno.EIO, os.strerror(errno.EIO), self._connections.db_name)
+        self._must_be_well()
         journal = self.lend().journal
         if journal is None:
             return
@@ -281,7 +281,11 @@ class Datastore(SQLiteDatastore):
         except OSError:
             self._failed = True
             LOGGER.critical("the disk failed; nothing is recorded until the program is started again", exc_info=True)
-            raise DiskFailed(errno.EIO, os.strerror(errno.EIO), self._connections.db_name) from None
+        self._must_be_well()
+
+    def _must_be_well(self) -> None:
+        if self._failed:
+            raise DiskFailed(errno.EIO, os.strerror(errno.EIO), self._connections.db_name)
 
     def bring_home(self) -> None:
         """Bring what is in the journal into the database, as far as nobody who reads is in the way.

@@ -534,11 +534,14 @@ class Views:
         place = self._make(self.projections, progress, indexed=False)
         self.catch_up()
         reading = self._lend(self._database.to_read)
-        while self.position(reading) != place:
-            # Somebody has recorded something since the tables beside the live ones were made.
-            place = self._meet(place)
-        differences = [line for table in self.tables for line in _compare(reading, table)]
-        reading.end()
+        try:
+            while self.position(reading) != place:
+                # Somebody has recorded something since the tables beside the live ones were made.
+                place = self._meet(place)
+            differences = [line for table in self.tables for line in _compare(reading, table)]
+        finally:
+            # In PostgreSQL a swap would wait for it.
+            reading.end()
         self._forget_beside()
         return differences
 

@@ -294,6 +294,8 @@ def test_a_rebuild_after_a_verification_that_was_ended_applies_nothing_twice(
         ended.setattr(provider.views, "_compare", end)
         with pytest.raises(KeyboardInterrupt):
             views.verify(record)
+    assert views._mine is not None
+    assert not views._mine.begun
 
     views.rebuild()
     assert rows(views) == [(4, [1, 2, 3, 4])]

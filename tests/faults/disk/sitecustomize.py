@@ -41,4 +41,4 @@ def _committed(journal: Path) -> bytes:
             return said[SALT] + said[COMMITTED]
 
 
-os.fdatasync = fdatasync  # type: ignore[assignment]
+os.fdatasync = fdatasync
