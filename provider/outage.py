@@ -24,6 +24,17 @@ class StoreUnavailable(Exception):
         """Seconds after which it may be tried again."""
 
 
+class ViewsIncomplete(StoreUnavailable):
+    """The views miss what the log has, so that nothing can be decided by them."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"The views do not know {what}, which is in the log: their database may be damaged. Tell the operator, who "
+            "runs `provider views rebuild`.",
+            again=60,
+        )
+
+
 class DiskFailed(OSError):
     """The disk did not take what was written. This process can't tell any more what is on it, and records nothing."""
 
@@ -121,4 +132,4 @@ def _wraps(error: BaseException) -> bool:
     return isinstance(getattr(error, "orig", None) or error.__cause__, sqlite3.Error)
 
 
-__all__ = ["DiskFailed", "StoreUnavailable", "damaged", "outage", "passing"]
+__all__ = ["DiskFailed", "StoreUnavailable", "ViewsIncomplete", "damaged", "outage", "passing"]

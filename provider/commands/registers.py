@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 from uuid import UUID
 
 from domain.course import Course
+from domain.enrolment import Enrolment, Stage
 from domain.institution import Act as Signed
 from domain.private import Private
 from domain.refusal import Forbidden, Refused
@@ -17,7 +19,10 @@ from projections import directory
 from projections import registers as view
 from provider.locks import AdvisoryLock, Held
 from provider.office import Office
+from provider.outage import ViewsIncomplete
 from provider.work import Act, NotFound, Receipt, Stale, Work, command, quick_command
+
+LOGGER = logging.getLogger(__name__)
 
 
 class CandidateSealsNot(Forbidden):
@@ -66,7 +71,7 @@ def _mark(
     stream, held = _alone(work, course, session)
     with held:
         half = _half(work, course, session)
-        seated, others = view.class_of(work.read, course, among={each.person for each in marks})
+        seated, others = _class(work, course, {each.person for each in marks})
         register = _opened(work, stream, course, session)
         results = register.mark(
             batch=marks,
@@ -109,7 +114,8 @@ def _mark_all_present(
     stream, held = _alone(work, course, session)
     with held:
         half = _half(work, course, session)
-        seated, others = view.class_of(work.read, course)
+        seats = work.get(Course, course).seats
+        seated, others = _class(work, course, seats.union(each.person for each in except_), whole=True)
         register = _opened(work, stream, course, session)
         results = register.mark_all_present(
             people=seated,
@@ -187,7 +193,7 @@ def seal(work: Work, *, course: UUID, session: int, attestation: str) -> Receipt
         work.office.views.catch_up()
         half = _half(work, course, session)
         lead = _lead_of(work, course, session)
-        seated, _ = view.class_of(work.read, course)
+        seated, _ = _class(work, course, work.get(Course, course).seats, whole=True)
         register = _addressed(work, stream, course, session)
         register.seal(enrolled=seated, lead_on_date=lead, over_at=half.over_at, attestation=attestation, **work.by)
         return work.record(register)
@@ -224,7 +230,7 @@ def request_amendment(
     stream, held = _alone(work, course, session)
     with held:
         half = _half(work, course, session)
-        seated, _ = view.class_of(work.read, course)
+        seated, _ = _class(work, course, {mark.person})
         register = _opened(work, stream, course, session)
         number = register.request_amendment(
             mark=mark,
@@ -283,14 +289,39 @@ def _half(work: Work, course: UUID, session: int) -> view.Half:
     """Return the session as the actor stands to it.
 
     :raises NotFound: the course has no such session.
+    :raises ViewsIncomplete: it has, and the views don't know it.
     :raises SessionDropped: it was cancelled.
     """
     half = view.half(work.read, course, session, work.act.by)
+    if half is None and (planned := work.find(Course, course)) is not None and session in planned.planned:
+        work.office.views.catch_up(work.office.log.position())
+        half = view.half(work.read, course, session, work.act.by)
+        if half is None:
+            raise ViewsIncomplete(f"session {session} of course {course}")
     if half is None:
         raise NotFound(f"There is no session {session} of a course {course}.")
     if half.cancelled:
         raise SessionDropped(f"Session {session} was cancelled. If it took place, a registrar adds it again.")
     return half
+
+
+def _class(work: Work, course: UUID, expected: Collection[UUID], *, whole: bool = False) -> tuple[set[UUID], set[UUID]]:
+    """Return who has a seat, and who has an enrolment but no seat now: among those expected, or in the `whole` class.
+
+    Nobody is left out because the views lost them, as those of a damaged file may without an error: of whoever is
+    expected and is not in them, the log has the last word.
+    """
+    seated, others = view.class_of(work.read, course, among=None if whole else expected)
+    for person in expected:
+        if person in seated or person in others:
+            continue
+        enrolment = work.find(Enrolment, Enrolment.create_id(course, person))
+        if enrolment is not None:
+            LOGGER.warning(
+                "the views do not know an enrolment that the log has", extra={"enrolment": str(enrolment.id)}
+            )
+            (seated if enrolment.stage is Stage.CONFIRMED else others).add(person)
+    return seated, others
 
 
 def _authority(half: view.Half, *, registrar: bool) -> Authority:

@@ -11,7 +11,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.course import Role
+from domain.course import Course, Role
+from domain.credential import policy_named
 from domain.enrolment import Enrolment
 from domain.institution import Act as Signed
 from domain.register import (
@@ -33,12 +34,16 @@ from domain.register import (
     SessionNotOver,
     Unmarked,
 )
+from domain.schedule import SessionPlan
 from domain.trainer import Authority
+from projections import directory
+from projections import registers as view
 from provider.commands import courses, enrolments, registers, trainers
 from provider.commands.courses import LocalSession, SessionSealed
 from provider.commands.registers import SessionDropped
 from provider.log import NotFound
 from provider.office import Office
+from provider.outage import ViewsIncomplete
 from provider.work import Receipt, Stale
 from tests.academy import SECOND, Acting, half_days
 from tests.classroom import Classroom, seated
@@ -491,3 +496,78 @@ def test_a_session_stays_where_its_register_was_sealed(room: Classroom, office: 
         courses.cancel_session(office, act(), course=room.course, session=1, reason="moved")
     assert office.log.position() == before
     courses.cancel_session(office, act(), course=room.course, session=4, reason="ill")
+
+
+class TestViewsWithHoles:
+    """A damaged file of the views may miss rows without an error; the log has them."""
+
+    @pytest.fixture
+    def lost(self, room: Classroom) -> Callable[[str], None]:
+        def lose(name: str) -> None:
+            with room.office.views.engine.connect() as connection:
+                gone = connection.execute(
+                    view.learners.delete().where(view.learners.c.person == str(room.people[name]))
+                )
+            assert gone.rowcount > 0
+
+        return lose
+
+    def test_whoever_they_lost_is_marked(self, room: Classroom, lost: Callable[[str], None]) -> None:
+        lost("Bob")
+        assert room.outcomes(room.said("Bob")) == ["applied"]
+
+    def test_whoever_they_lost_is_marked_among_others(self, room: Classroom, lost: Callable[[str], None]) -> None:
+        lost("Bob")
+        assert room.outcomes(room.said("Ada"), room.said("Bob")) == ["applied", "applied"]
+
+    def test_the_mark_of_somebody_who_withdrew_waits_all_the_same(
+        self, room: Classroom, act: Acting, lost: Callable[[str], None]
+    ) -> None:
+        enrolments.withdraw(room.office, act(), enrolment=room.enrolment("Bob"), reason="ill")
+        lost("Bob")
+        assert room.outcomes(room.said("Bob")) == ["task"]
+
+    def test_all_are_all(self, room: Classroom, lost: Callable[[str], None]) -> None:
+        lost("Bob")
+        lost("Ada")
+        assert len(room.all_present(room.said("Ada", "absent")).results) == 2
+
+    def test_a_register_is_not_sealed_without_them(
+        self, room: Classroom, clock: Clock, lost: Callable[[str], None]
+    ) -> None:
+        room.mark(room.said("Ada"))
+        lost("Bob")
+        clock.set(room.starts(1) + timedelta(hours=8))
+        with pytest.raises(Unmarked):
+            room.seal()
+
+    def test_an_amendment_is_about_them(self, room: Classroom, lost: Callable[[str], None]) -> None:
+        room.all_present()
+        room.seal()
+        lost("Bob")
+        assert amend(room, "Bob", "absent").ids == ("1",)
+
+    def test_nobody_is_told_that_a_session_they_lost_is_none(self, room: Classroom) -> None:
+        with room.office.views.engine.connect() as connection:
+            connection.execute(view.sessions.delete())
+        with pytest.raises(ViewsIncomplete, match="views rebuild"):
+            room.mark(room.said("Ada"))
+
+    def test_views_that_are_only_behind_catch_up(self, room: Classroom, act: Acting) -> None:
+        longer = room.office.log.get(Course, room.course)
+        last = longer.planned[4]
+        plan = SessionPlan(
+            starts=last.starts + timedelta(hours=5),
+            ends=last.ends + timedelta(hours=5),
+            zone=last.zone,
+            contact_minutes=180,
+        )
+        with room.reading() as read:
+            policy = policy_named(
+                directory.policies(read), body=longer.body, code=longer.code, version=longer.policy_version
+            )
+        number = longer.add_session(plan=plan, policy=policy, reason="ill", by=room.lead, at=room.clock())
+        room.office.log.record(longer, asked={})
+        mark = room.said("Ada", session=number)
+        room.clock.set(mark.marked_at)
+        assert room.outcomes(mark, session=number) == ["applied"]
