@@ -21,21 +21,26 @@ AS_PLAIN = orjson.OPT_PASSTHROUGH_DATETIME
 
 
 class Shape:
-    """The statements that read and write one table, ready for the driver."""
+    """The statements that read and write one table, ready for the driver, and how its rows are kept in memory.
+
+    In memory a row is a list of its values in the order of the columns, each as the table has it.
+    """
 
     def __init__(self, table: Table, dialect: Dialect, suffix: str) -> None:
         self.name = table.name + suffix
-        self.columns = [column.name for column in table.columns][:-2]
+        columns = list(table.columns)[:-2]
+        self.columns = tuple(column.name for column in columns)
+        self.places = {name: i for i, name in enumerate(self.columns)}
         self.key = tuple(table.info["key"])
+        of_key = [self.places[name] for name in self.key]
         # Of one column, the function that gives several gives none.
-        self.key_of: Callable[[Mapping[str, Any]], tuple[Any, ...]] = (
-            itemgetter(*self.key) if len(self.key) > 1 else _only(self.key[0])
+        self.key_of: Callable[[Sequence[Any]], tuple[Any, ...]] = (
+            itemgetter(*of_key) if len(of_key) > 1 else _only(of_key[0])
         )
-        self.blank: dict[str, Any] = dict.fromkeys(self.columns)
         self.only_added: bool = table.info["only_added"]
         self.now_only: bool = table.info["now_only"]
-        self.json = frozenset(c.name for c in list(table.columns)[:-2] if isinstance(c.type, JsonText))
-        self.flags = [i for i, c in enumerate(list(table.columns)[:-2]) if isinstance(c.type, Boolean)]
+        self.json = frozenset(column.name for column in columns if isinstance(column.type, JsonText))
+        self.flags = [i for i, column in enumerate(columns) if isinstance(column.type, Boolean)]
         mark = "?" if dialect.paramstyle == "qmark" else "%s"
         quoted = [dialect.identifier_preparer.quote(name) for name in self.columns]
         where = " AND ".join(f"{dialect.identifier_preparer.quote(k)} = {mark}" for k in self.key)
@@ -48,38 +53,51 @@ class Shape:
         )
         self.select = f"SELECT {', '.join(quoted)}, since FROM {self.name} WHERE {where} AND until = {FOREVER}"
 
-    def plain(self, values: Mapping[str, object]) -> dict[str, Any]:
-        """Return values as they are kept."""
-        if self.json.isdisjoint(values):
-            return {n: v if type(v) in AS_IS else PLAIN[type(v)](v) for n, v in values.items()}
-        json = self.json
-        return {
-            n: v if v is None else _text(v) if n in json else v if type(v) in AS_IS else PLAIN[type(v)](v)
-            for n, v in values.items()
-        }
+    def row(self, said: dict[str, Any]) -> list[Any]:
+        """Return a row that says this, and nothing in the other columns. What is given is used up.
 
-    def filled(self, before: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a row with what is said in place of what was before."""
-        row = {**before, **said}
-        if len(row) != len(before):
-            raise KeyError(f"{self.name} has no column {', '.join(row.keys() - before.keys())}.")
+        :raises KeyError: one of the names is none of a column.
+        """
+        if not self.places.keys() >= said.keys():
+            raise KeyError(f"{self.name} has no column {', '.join(said.keys() - self.places.keys())}.")
+        for name in self.json.intersection(said):
+            said[name] = _text(said[name])
+        return [v if type(v) in AS_IS else PLAIN[type(v)](v) for v in map(said.get, self.columns)]
+
+    def changed(self, before: list[Any], said: Mapping[str, Any]) -> list[Any]:
+        """Return a row that says this, and in the other columns what was before.
+
+        :raises KeyError: one of the names is none of a column.
+        """
+        row = before.copy()
+        json, places = self.json, self.places
+        for name, v in said.items():
+            row[places[name]] = _text(v) if name in json else v if type(v) in AS_IS else PLAIN[type(v)](v)
         return row
 
-    def read(self, row: Sequence[Any]) -> dict[str, Any]:
-        """Return the values of a stored row; JSON stays text."""
-        values = dict(zip(self.columns, row, strict=False))
+    def read(self, stored: Sequence[Any]) -> list[Any]:
+        """Return a stored row as it is kept in memory; JSON stays text."""
+        row = list(stored[: len(self.columns)])
         for i in self.flags:
             if row[i] is not None:
-                values[self.columns[i]] = bool(row[i])
-        return values
+                row[i] = bool(row[i])
+        return row
+
+    def seen(self, row: Sequence[Any]) -> Row:
+        """Return a row as handlers see it: by the names of its columns, with its JSON values read."""
+        seen = dict(zip(self.columns, row, strict=True))
+        for name in self.json:
+            if (text := seen[name]) is not None:
+                seen[name] = orjson.loads(text)
+        return seen
 
 
-def _only(name: str) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
-    return lambda row: (row[name],)
+def _only(place: int) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+    return lambda row: (row[place],)
 
 
-def _text(value: object) -> str:
-    return orjson.dumps(value, default=plain, option=AS_PLAIN).decode()
+def _text(value: object) -> str | None:
+    return None if value is None else orjson.dumps(value, default=plain, option=AS_PLAIN).decode()
 
 
 @lru_cache(maxsize=1024)
@@ -91,25 +109,20 @@ def shape_of(table: Table, dialect: Dialect, suffix: str) -> Shape:
 class Kept:
     """A row in memory: its values (None once deleted), where it begins, and whether that is in the table already.
 
-    A JSON value is kept as its text; `seen` is the row as handlers see it, made when one looks.
+    `seen` is the row as handlers see it, made when one looks.
     """
 
     __slots__ = ("seen", "since", "stored", "values")
 
-    def __init__(self, values: dict[str, Any] | None, since: int, *, stored: bool) -> None:
+    def __init__(self, values: list[Any] | None, since: int, *, stored: bool) -> None:
         self.values = values
         self.since = since
         self.stored = stored
         self.seen: Row | None = None
 
-    def row(self, shape: Shape) -> Row | None:
-        """Return the row with its JSON values read."""
-        if self.seen is None and self.values is not None:
-            self.seen = self.values
-            if shape.json:
-                read = {name: orjson.loads(text) for name in shape.json if (text := self.values[name]) is not None}
-                self.seen = {**self.values, **read}
-        return self.seen
+
+UNKNOWN = Kept(None, 0, stored=False)
+"""What stands for a row that is not in memory; None is one that is not in the table either."""
 
 
 class Sheet:
@@ -126,7 +139,7 @@ class Sheet:
         self.older: dict[tuple[Any, ...], Kept | None] = {}
         self.touched: dict[tuple[Any, ...], Kept] = {}
         self.closed: list[tuple[Any, ...]] = []
-        self.past: list[tuple[Any, ...]] = []
+        self.past: list[list[Any]] = []
 
     def end(self, key: tuple[Any, ...], found: Kept, position: int) -> None:
         """Let a version of a row end; one that began at this very position never was."""
@@ -134,9 +147,9 @@ class Sheet:
             ending = () if self.shape.now_only else (position,)
             self.closed.append((*ending, *key, found.since))
         elif found.values is not None and found.since != position and not self.shape.now_only:
-            self.past.append((*found.values.values(), found.since, position))
+            self.past.append([*found.values, found.since, position])
 
-    def begin(self, key: tuple[Any, ...], row: dict[str, Any], position: int) -> None:
+    def begin(self, key: tuple[Any, ...], row: list[Any], position: int) -> None:
         """Let a row begin."""
         self.kept[key] = self.touched[key] = Kept(row, position, stored=False)
 
@@ -148,7 +161,7 @@ class Sheet:
         rows = self.past
         for kept in self.touched.values():
             if kept.values is not None:
-                rows.append((*kept.values.values(), kept.since, FOREVER))
+                rows.append([*kept.values, kept.since, FOREVER])
                 kept.stored = True
         if rows:
             connection.driver.cursor().executemany(self.shape.insert, rows)
@@ -182,22 +195,26 @@ class Fold:
     def get(self, table: Table, *key: object) -> Row | None:
         sheet = self.sheets[table]
         found = self._find(sheet, _plain_key(key))
-        return None if found is None else found.row(sheet.shape)
+        if found is None or found.values is None:
+            return None
+        if found.seen is None:
+            found.seen = sheet.shape.seen(found.values)
+        return found.seen
 
     def add(self, table: Table, **values: object) -> None:
         sheet = self.sheets[table]
         shape = sheet.shape
-        row = shape.filled(shape.blank, shape.plain(values))
+        row = shape.row(values)
         if shape.only_added:
-            sheet.past.append((*row.values(), self.position, FOREVER))
+            row += (self.position, FOREVER)
+            sheet.past.append(row)
         else:
             sheet.begin(shape.key_of(row), row, self.position)
 
     def put(self, table: Table, **values: object) -> None:
         sheet = self.sheets[table]
-        shape = sheet.shape
-        row = shape.filled(shape.blank, shape.plain(values))
-        key = shape.key_of(row)
+        row = sheet.shape.row(values)
+        key = sheet.shape.key_of(row)
         found = self._find(sheet, key)
         if found is not None:
             if found.values == row:
@@ -211,11 +228,11 @@ class Fold:
         found = self._find(sheet, plain_key)
         if found is None or found.values is None:
             return
-        said = sheet.shape.plain(values)
-        if said.items() <= found.values.items():
+        row = sheet.shape.changed(found.values, values)
+        if row == found.values:
             return
         sheet.end(plain_key, found, self.position)
-        sheet.begin(plain_key, sheet.shape.filled(found.values, said), self.position)
+        sheet.begin(plain_key, row, self.position)
 
     def delete(self, table: Table, *key: object) -> None:
         sheet = self.sheets[table]
@@ -227,10 +244,12 @@ class Fold:
             sheet.touched.pop(plain_key, None)
 
     def _find(self, sheet: Sheet, key: tuple[Any, ...]) -> Kept | None:
-        if key in sheet.kept:
-            return sheet.kept[key]
-        if key in sheet.older:
-            sheet.kept[key] = found = sheet.older[key]
+        found = sheet.kept.get(key, UNKNOWN)
+        if found is not UNKNOWN:
+            return found
+        found = sheet.older.get(key, UNKNOWN)
+        if found is not UNKNOWN:
+            sheet.kept[key] = found
             return found
         if self.complete:
             return None

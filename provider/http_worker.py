@@ -12,7 +12,7 @@ from gunicorn.workers.gthread import ThreadWorker
 
 LINGER = 0.005
 """Seconds for which a thread waits for the next request of a connection."""
-NAP = 0.0003
+NAP = 0.002
 """Seconds that a worker leaves a new connection to others, for each that it has."""
 FEW = 4
 """Connections from which on a worker has its share, and takes whoever comes."""

@@ -130,6 +130,8 @@ class SqliteViews:
         def set_up(connection: Any, _: Any) -> None:
             patiently(lambda: connection.execute("PRAGMA journal_mode=WAL"))
             connection.execute("PRAGMA synchronous=NORMAL")
+            # Nothing here is private; some builds write zeros over all that is deleted, page by page.
+            connection.execute("PRAGMA secure_delete=OFF")
             # What is sorted for an index of a long log is too much for memory; little is sorted there all the same.
             connection.execute("PRAGMA temp_store=FILE")
             connection.execute(f"PRAGMA cache_size=-{SERVING}")

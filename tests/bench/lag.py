@@ -17,7 +17,7 @@ from provider.log import EventLog
 from provider.settings import Settings
 from provider.views import Views
 from tests.bench.figure import Figure
-from tests.bench.marks import Marks
+from tests.bench.marks import Marks, courses_for
 from tests.bench.on_postgres import moved
 from tests.bench.servers import ROOT, clean, seed, served
 
@@ -31,7 +31,7 @@ PAGE = 1_000
 def views_lag(folder: Path, asked: argparse.Namespace) -> Figure:
     """Measure it with files, and marks that come one by one."""
     data = folder / "lag"
-    seeded = seed(data, courses(asked, 1))
+    seeded = seed(data, courses_for(MARKS, asked.seconds, asked.rounds))
     environment = {"PROVIDER_DATA": str(data)}
     with served("wsgi:app", environment, data) as server:
         marks = Marks(seeded, seeded.classes, 1)
@@ -41,7 +41,7 @@ def views_lag(folder: Path, asked: argparse.Namespace) -> Figure:
 def views_lag_postgres(folder: Path, asked: argparse.Namespace) -> Figure:
     """Measure it with PostgreSQL, two servers, a `provider worker`, and marks in batches of ten."""
     with (
-        moved(folder / "lag-postgres", courses(asked, 10)) as (seeded, environment),
+        moved(folder / "lag-postgres", 2 * courses_for(MARKS, asked.seconds, asked.rounds)) as (seeded, environment),
         served("wsgi:app", environment, seeded.data) as one,
         served("wsgi:app", environment, seeded.data) as other,
         _worker(environment),
@@ -58,11 +58,6 @@ def views_lag_postgres(folder: Path, asked: argparse.Namespace) -> Figure:
                 half.join()
 
         return _figure("views_lag_postgres", environment, asked, arrive)
-
-
-def courses(asked: argparse.Namespace, batch: int) -> int:
-    """Return how many courses of thirty, with four sessions, have marks enough for all rounds."""
-    return int(MARKS * asked.seconds * (asked.rounds + 1)) // 120 + 4 * (4 if batch == 1 else 8)
 
 
 def _arrive(port: int, marks: Marks, batch: int, asked: argparse.Namespace, rate: float = MARKS) -> None:

@@ -13,11 +13,19 @@ import orjson
 
 from tests.bench.against import checked
 from tests.bench.load import Requests, Result, http, run
-from tests.bench.servers import Class, Seeded, fetched
+from tests.bench.servers import LEARNERS, Class, Seeded, fetched
 
 SESSIONS = (1, 2, 3, 4)
-QUICK = 1_200
-"""Requests that no server is expected to answer in a second; of batches, a fifth."""
+QUICK = 1_800
+"""Single marks that no server is expected to take in a second over four connections."""
+QUICK_IN_BATCHES = 8_000
+"""Marks in batches of thirty that no server is expected to take in a second over two connections."""
+
+
+def courses_for(a_second: float, seconds: float, rounds: int) -> int:
+    """Return how many courses have marks enough for so many rounds, and for one before them that does not count."""
+    # Each round leaves registers behind that its connections had begun, or had made ready.
+    return int(a_second * seconds * (rounds + 1)) // (LEARNERS * len(SESSIONS)) + 2 * (rounds + 1) + 4
 
 
 class Marks:
@@ -33,7 +41,7 @@ class Marks:
         made = self.made[connection]
         while made or self._make(connection):
             yield made.popleft()
-        raise RuntimeError("there are no more marks to send; seed more courses")
+        raise RuntimeError("there are no more marks to send: the server is quicker than was thought possible")
 
     def _make(self, connection: int) -> bool:
         """Make the marks of another register for a connection, and say whether there was one."""
@@ -55,7 +63,7 @@ class Marks:
     def run(self, port: int, *, connections: int, seconds: float, rate: float | None = None) -> Result:
         """Send them for some seconds, which last until the views have the last: whoever looks at a roster sees all."""
         # Made before: it would take a twentieth of the time of the processors that the server runs on.
-        wanted = (rate or (QUICK if self.batch == 1 else QUICK / 5)) * seconds / connections
+        wanted = (rate or (QUICK if self.batch == 1 else QUICK_IN_BATCHES / self.batch)) * seconds / connections
         for connection in range(connections):
             while len(self.made[connection]) < wanted and self._make(connection):
                 pass

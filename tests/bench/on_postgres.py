@@ -15,14 +15,14 @@ from provider.settings import Settings
 from tests.bench.against import against, checked, turns
 from tests.bench.figure import Figure
 from tests.bench.load import http, run
-from tests.bench.marks import Marks, same
+from tests.bench.marks import QUICK, Marks, courses_for, same
 from tests.bench.servers import Seeded, seed, served
 from tests.postgres import Cluster
 
 
 def mark_http_postgres(folder: Path, asked: argparse.Namespace) -> Figure:
     """Measure single marks over four connections, on a server that writes through to the disk."""
-    with moved(folder / "moved", max(asked.courses // 2, 12)) as (seeded, there):
+    with moved(folder / "moved", courses_for(QUICK, asked.seconds, asked.rounds)) as (seeded, there):
         with psycopg.connect(there["PROVIDER_DATABASE_URL"], autocommit=True) as connection:
             connection.execute("CREATE TABLE floor (id bigserial PRIMARY KEY, body bytea)")
         insert = same(http("POST", "/mark-postgres", body=b'{"mark":"one of thirty"}'))
