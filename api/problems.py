@@ -16,7 +16,7 @@ from domain.refusal import Forbidden, Invalid, Refused
 from projections.directory import NotFoundedThen
 from provider.log import KeyReused, NotFound
 from provider.mapper import EntryTooLarge, UnknownEvent
-from provider.outage import StoreUnavailable, outage
+from provider.outage import StoreUnavailable, ViewsIncomplete, outage
 from provider.views import Broken
 from provider.work import Busy, Stale
 
@@ -160,6 +160,8 @@ def problem(
 def from_error(error: Exception) -> Response:
     """Return the problem for one of our errors."""
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    if isinstance(error, (Broken, ViewsIncomplete)):
+        LOGGER.error("the views are damaged", exc_info=error, extra={"request_id": g.get("request_id", "")})
     headers = {}
     errors = getattr(error, "errors", None)
     if (field := getattr(error, "field", None)) is not None:

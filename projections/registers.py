@@ -595,7 +595,8 @@ class Half:
     code: str
     person: str
     appointments: tuple[tuple[str | None, str, str | None], ...]
-    authorisations: tuple[Authorisation, ...]
+    authorisations: tuple[Authorisation, ...] | None
+    """What they may teach; None where they are not known as a trainer."""
 
     def marker_at(self, moment: datetime) -> Marker | None:
         """Return as what the person could mark as a trainer at a moment, or None."""
@@ -626,7 +627,7 @@ class Half:
     def _looked_up(self, day: date) -> Authority | None:
         held = {
             each.role
-            for each in self.authorisations
+            for each in self.authorisations or ()
             if (each.body, each.code) == (self.body, self.code) and each.holds_on(day)
         }
         return next((authority for authority in Authority if authority in held), None)
@@ -666,7 +667,9 @@ def _half_of(
         code=code,
         person=person,
         appointments=tuple(tuple(each) for each in orjson.loads(appointments)),
-        authorisations=tuple(_authorisation(each) for each in orjson.loads(authorisations or "[]")),
+        authorisations=None
+        if authorisations is None
+        else tuple(_authorisation(each) for each in orjson.loads(authorisations)),
     )
 
 

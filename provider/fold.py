@@ -14,7 +14,7 @@ from sqlalchemy.types import Boolean
 from projections.projection import AS_IS, FOREVER, PLAIN, JsonText, Reading, Row, plain
 
 KEPT_ROWS = 10_000
-"""Rows touched of late that a rebuild keeps in memory, and as many of a while ago: about 30 MB together."""
+"""Rows touched of late that a rebuild keeps in memory, and as many of a while ago: about 20 MB together."""
 
 AS_PLAIN = orjson.OPT_PASSTHROUGH_DATETIME
 """How a JSON value is written: ids, enumerations and value objects by the serializer, times as `plain` makes them."""
@@ -59,7 +59,7 @@ class Shape:
         :raises KeyError: one of the names is none of a column.
         """
         if not self.places.keys() >= said.keys():
-            raise KeyError(f"{self.name} has no column {', '.join(said.keys() - self.places.keys())}.")
+            self._must_know(said)
         for name in self.json.intersection(said):
             said[name] = _text(said[name])
         return [v if type(v) in AS_IS else PLAIN[type(v)](v) for v in map(said.get, self.columns)]
@@ -71,9 +71,17 @@ class Shape:
         """
         row = before.copy()
         json, places = self.json, self.places
-        for name, v in said.items():
-            row[places[name]] = _text(v) if name in json else v if type(v) in AS_IS else PLAIN[type(v)](v)
+        try:
+            for name, v in said.items():
+                row[places[name]] = _text(v) if name in json else v if type(v) in AS_IS else PLAIN[type(v)](v)
+        except KeyError:
+            self._must_know(said)
+            raise
         return row
+
+    def _must_know(self, said: Mapping[str, Any]) -> None:
+        if unknown := said.keys() - self.places.keys():
+            raise KeyError(f"{self.name} has no column {', '.join(unknown)}.") from None
 
     def read(self, stored: Sequence[Any]) -> list[Any]:
         """Return a stored row as it is kept in memory; JSON stays text."""

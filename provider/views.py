@@ -34,7 +34,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql.elements import quoted_name
 
 from projections.all import PROJECTIONS
-from projections.projection import Prepared, Projection, Reading, Stored
+from projections.projection import Prepared, Projection, Reading, RowMissing, Stored
 from provider.fold import Fold
 from provider.log import Entry, EventLog, Progress
 from provider.mapper import uuid
@@ -80,7 +80,7 @@ class NotMade(Exception):
 
 
 class Broken(Exception):
-    """The views say something else than the log, or stand further than it goes."""
+    """The views say something else than the log, miss what it says, or stand further than it goes."""
 
 
 class Writing(Reading):
@@ -288,7 +288,10 @@ class Views:
                     self._turn.note(place)
                 return False
             fold = Fold(connection)
-            self._apply(fold, page, self.projections)
+            try:
+                self._apply(fold, page, self.projections)
+            except RowMissing as error:
+                raise Broken(f"The views are damaged: {error} Run `provider views rebuild`.") from error
             # What the views say must not be lost in the log afterwards.
             self.log.entries.settle(page[-1][0])
             with self._database.together(connection):

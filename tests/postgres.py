@@ -180,7 +180,9 @@ class Cluster:
         self._run("initdb", "--no-sync", "--locale=C.UTF-8", "--encoding=UTF8", "--auth=trust", "-U", "postgres")
 
     def start(self) -> None:
-        quick = () if self.durable else ("fsync=off", "full_page_writes=off", "update_process_title=off", "autovacuum=off")
+        quick = (
+            () if self.durable else ("fsync=off", "full_page_writes=off", "update_process_title=off", "autovacuum=off")
+        )
         # Neither much memory nor much room: two of these may run in the memory of a small machine.
         small = ("shared_buffers=64MB", "max_wal_size=128MB", "wal_level=minimal", "max_wal_senders=0")
         said = ("max_connections=200", *small, *quick, *self.settings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,19 +9,18 @@ from typing import cast
 from uuid import UUID
 
 from domain.course import Course
-from domain.enrolment import Enrolment, Stage
+from domain.enrolment import Enrolment
 from domain.institution import Act as Signed
 from domain.private import Private
 from domain.refusal import Forbidden, Refused
 from domain.register import AttendanceRegister, Authority, Marker, MarkRequest, MarkResult
+from domain.trainer import Trainer
 from projections import directory
 from projections import registers as view
 from provider.locks import AdvisoryLock, Held
 from provider.office import Office
 from provider.outage import ViewsIncomplete
 from provider.work import Act, NotFound, Receipt, Stale, Work, command, quick_command
-
-LOGGER = logging.getLogger(__name__)
 
 
 class CandidateSealsNot(Forbidden):
@@ -143,7 +141,7 @@ def resolve_conflict(
         register.resolve_conflict(
             person=person,
             mark=mark,
-            lead_on_date=_lead_of(work, course, session),
+            lead_on_date=_lead_of(work.get(Course, course), session),
             reason=reason,
             note=work.seal(person, note),
             **work.by,
@@ -192,8 +190,9 @@ def seal(work: Work, *, course: UUID, session: int, attestation: str) -> Receipt
         # Whoever was enrolled a moment ago has to be marked too.
         work.office.views.catch_up()
         half = _half(work, course, session)
-        lead = _lead_of(work, course, session)
-        seated, _ = _class(work, course, work.get(Course, course).seats, whole=True)
+        taught = work.get(Course, course)
+        lead = _lead_of(taught, session)
+        seated, _ = _class(work, course, taught.seats, whole=True)
         register = _addressed(work, stream, course, session)
         register.seal(enrolled=seated, lead_on_date=lead, over_at=half.over_at, attestation=attestation, **work.by)
         return work.record(register)
@@ -255,8 +254,7 @@ def approve_amendment(work: Work, *, course: UUID, session: int, number: int) ->
     stream, held = _alone(work, course, session)
     with held:
         register = work.addressed(AttendanceRegister, stream)
-        half = view.half(work.read, course, session, work.act.by)
-        if half is not None and half.marker_at(work.act.at) is Marker.CANDIDATE:
+        if _planned(work, course, session).marker_at(work.act.at) is Marker.CANDIDATE:
             raise CandidateSealsNot("A candidate marks, and never seals: another trainer or a registrar approves this.")
         solo = directory.settings(work.read).solo(Signed.AMENDMENT)
         register.approve_amendment(number=number, solo=solo, **work.by)
@@ -289,39 +287,61 @@ def _half(work: Work, course: UUID, session: int) -> view.Half:
     """Return the session as the actor stands to it.
 
     :raises NotFound: the course has no such session.
-    :raises ViewsIncomplete: it has, and the views don't know it.
     :raises SessionDropped: it was cancelled.
+    :raises ViewsIncomplete: the views lost it, or lost what the actor may teach.
     """
-    half = view.half(work.read, course, session, work.act.by)
-    if half is None and (planned := work.find(Course, course)) is not None and session in planned.planned:
-        work.office.views.catch_up(work.office.log.position())
-        half = view.half(work.read, course, session, work.act.by)
-        if half is None:
-            raise ViewsIncomplete(f"session {session} of course {course}")
-    if half is None:
-        raise NotFound(f"There is no session {session} of a course {course}.")
+    half = _planned(work, course, session)
     if half.cancelled:
         raise SessionDropped(f"Session {session} was cancelled. If it took place, a registrar adds it again.")
+    return half
+
+
+def _planned(work: Work, course: UUID, session: int) -> view.Half:
+    """Return the session as the actor stands to it, cancelled or not.
+
+    Views whose file is damaged may miss rows without an error. So nobody is told that there is no such session, or is
+    taken for no trainer, before the log was asked.
+    """
+    half = view.half(work.read, course, session, work.act.by)
+    if half is not None and half.authorisations is not None:
+        return half
+    known = work.find(Course, course) if half is None else work.find(Trainer, Trainer.create_id(work.act.by))
+    if known is None or (isinstance(known, Course) and not 1 <= session <= known.last_number):
+        if half is None:
+            raise NotFound(f"There is no session {session} of a course {course}.")
+        return half
+    _catch_up(work)
+    half = view.half(work.read, course, session, work.act.by)
+    if half is None or (half.authorisations is None and isinstance(known, Trainer)):
+        raise ViewsIncomplete(f"session {session} of course {course}, or who may teach it")
     return half
 
 
 def _class(work: Work, course: UUID, expected: Collection[UUID], *, whole: bool = False) -> tuple[set[UUID], set[UUID]]:
     """Return who has a seat, and who has an enrolment but no seat now: among those expected, or in the `whole` class.
 
-    Nobody is left out because the views lost them, as those of a damaged file may without an error: of whoever is
-    expected and is not in them, the log has the last word.
+    :raises ViewsIncomplete: somebody who is expected has an enrolment, and the views lost it.
     """
-    seated, others = view.class_of(work.read, course, among=None if whole else expected)
-    for person in expected:
-        if person in seated or person in others:
-            continue
-        enrolment = work.find(Enrolment, Enrolment.create_id(course, person))
-        if enrolment is not None:
-            LOGGER.warning(
-                "the views do not know an enrolment that the log has", extra={"enrolment": str(enrolment.id)}
-            )
-            (seated if enrolment.stage is Stage.CONFIRMED else others).add(person)
+    among = None if whole else expected
+    seated, others = view.class_of(work.read, course, among=among)
+    lost = [
+        person
+        for person in expected
+        if person not in seated
+        and person not in others
+        and work.find(Enrolment, Enrolment.create_id(course, person)) is not None
+    ]
+    if lost:
+        _catch_up(work)
+        seated, others = view.class_of(work.read, course, among=among)
+        if not seated.union(others).issuperset(lost):
+            raise ViewsIncomplete(f"an enrolment on course {course}")
     return seated, others
+
+
+def _catch_up(work: Work) -> None:
+    """Bring the views to the end of the log: what they do not know may have been recorded a moment ago."""
+    work.office.views.catch_up(work.office.log.position())
 
 
 def _authority(half: view.Half, *, registrar: bool) -> Authority:
@@ -364,10 +384,12 @@ def _note(work: Work, register: AttendanceRegister, mark: UUID, note: str | None
     return work.note(note) if owner is None else work.seal(owner, note)
 
 
-def _lead_of(work: Work, course: UUID, session: int) -> UUID:
-    """Return who led the session, whose word its register needs."""
-    found = work.get(Course, course)
-    lead = found.lead_of(session) if session in found.planned else None
+def _lead_of(course: Course, session: int) -> UUID:
+    """Return who led a session, whose word its register needs.
+
+    :raises NotFound: there is no such session, or nobody led it.
+    """
+    lead = course.lead_of(session) if session in course.planned else None
     if lead is None:
-        raise NotFound(f"There is no session {session} of a course {course} that anybody led.")
+        raise NotFound(f"There is no session {session} of a course {course.id} that anybody led.")
     return lead

@@ -21,6 +21,7 @@ from api.fields import Body
 from api.rest.registers import Marks, MarkSaid, _plain_mark
 from domain.access import Role
 from domain.register import Status
+from projections.registers import learners
 from provider.commands import courses, enrolments
 from provider.office import Office
 from provider.views import A_MOMENT
@@ -71,6 +72,21 @@ def mark(room: Classroom, name: str = "Ada", status: str = "present", **more: An
 
 def batch(*marks: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"sent_at": "2026-06-01T07:05:00Z", "marks": list(marks), **more}
+
+
+def test_a_mark_is_never_refused_because_the_views_lost_its_learner(
+    lead_caller: Caller, room: Classroom, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = room.office.log.position()
+    with room.office.views.engine.connect() as connection:
+        connection.execute(learners.delete().where(learners.c.person == str(room.people["Ada"])))
+    answer = lead_caller.post(f"{path}/marks", batch(mark(room), mark(room, "Bob")))
+    assert (answer.status_code, answer.mimetype) == (503, "application/problem+json")
+    assert int(answer.headers["Retry-After"]) > 0
+    assert answer.json["code"] == "views_incomplete"
+    assert "views rebuild" in answer.json["detail"]
+    assert room.office.log.position() == before
+    assert [record.message for record in caplog.records] == ["the views are damaged"]
 
 
 def test_marks_are_answered_one_by_one_in_their_order(lead_caller: Caller, room: Classroom, path: str) -> None:

@@ -94,8 +94,11 @@ def over_http(folder: Path, floor_folder: Path, names: list[str], asked: argpars
     large.say("founding an institution with courses to mark …")
     data = folder / "office"
     short = min(asked.seconds, 2.0)
-    singles = courses_for(QUICK, asked.seconds, asked.rounds) + courses_for(QUICK / 1.5, asked.seconds, asked.rounds)
-    seeded = seed(data, 1 + singles + courses_for(QUICK_IN_BATCHES, short, asked.rounds))
+    # As fast as they are taken, and then at half the floor's rate.
+    singles = sum(courses_for(most, asked.seconds, asked.rounds) for most in (QUICK, QUICK / 1.5))
+    singles = singles if "mark_http" in names else 0
+    batches = courses_for(QUICK_IN_BATCHES, short, asked.rounds) if "marks_batch" in names else 0
+    seeded = seed(data, 1 + singles + batches)
     roster = http("GET", f"/v1/courses/{seeded.classes[0].course}/roster", token=seeded.token)
     figures = []
     with served("wsgi:app", {"PROVIDER_DATA": str(data)}, data) as server:

@@ -23,6 +23,8 @@ from provider.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 LEARNERS = 30
+MOST = 1_150
+"""Courses, two days each, for which the catalogue has rules: they begin in May 2020."""
 WORKERS, THREADS = 4, 4
 
 
@@ -49,6 +51,10 @@ def seed(data: Path, courses: int, staff: sample_history.Staff | None = None) ->
 
     Unless the `staff` of an institution is given, one is founded for it.
     """
+    if courses > MOST:
+        raise SystemExit(
+            f"So long a bench needs {courses} courses, and there are {MOST}. Say fewer --seconds or --rounds."
+        )
     office = bootstrap(Settings.read({"PROVIDER_DATA": str(data)}))
     try:
         if staff is None:

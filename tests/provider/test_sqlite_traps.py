@@ -287,3 +287,8 @@ def test_who_waited_for_long_does_not_begin_to_wait_for_the_database_too(tmp_pat
         told.append("it is free again")
     turn.close()
     other.close()
+
+
+def test_what_views_delete_is_not_written_over(office: Office) -> None:
+    with office.views.reading() as read:
+        assert read.driver.execute("PRAGMA secure_delete").fetchone() == (0,)
