@@ -129,7 +129,8 @@ def test_every_label_is_one_that_the_code_names(app: Flask, client: FlaskClient,
     assert not [route for route in found["route"] if "<" in route]
     assert found["method"] <= METHODS | {OTHER}
     assert all(status.isdigit() and len(status) == 3 for status in found["status"])
-    assert {noun for noun in found["noun"] if noun not in nouns()} <= {"thing"}
+    # Other tests of this process record things of their own.
+    assert {noun for noun in found["noun"] if not noun.startswith("test_")} <= nouns()
     modules = {each.name for each in iter_modules(provider.commands.__path__)}
     assert {c for c in found["command"] if c.partition(".")[0] not in modules and not c.startswith("test_")} == set()
     assert "quackenbush" not in text.lower()
