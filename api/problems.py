@@ -161,7 +161,9 @@ def from_error(error: Exception) -> Response:
     """Return the problem for one of our errors."""
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     if isinstance(error, (Broken, ViewsIncomplete)):
-        LOGGER.error("the views are damaged", exc_info=error, extra={"request_id": g.get("request_id", "")})
+        LOGGER.error(
+            "the views do not say what the log says", exc_info=error, extra={"request_id": g.get("request_id", "")}
+        )
     headers = {}
     errors = getattr(error, "errors", None)
     if (field := getattr(error, "field", None)) is not None:

@@ -288,10 +288,7 @@ class Views:
                     self._turn.note(place)
                 return False
             fold = Fold(connection)
-            try:
-                self._apply(fold, page, self.projections)
-            except RowMissing as error:
-                raise Broken(f"The views are damaged: {error} Run `provider views rebuild`.") from error
+            self._apply_to_live(fold, page, self.projections)
             # What the views say must not be lost in the log afterwards.
             self.log.entries.settle(page[-1][0])
             with self._database.together(connection):
@@ -306,6 +303,12 @@ class Views:
     @cached_property
     def _handlers(self) -> Handlers:
         return _handlers(self.projections)
+
+    def _apply_to_live(self, fold: Fold, page: Sequence[Any], projections: Sequence[Projection]) -> None:
+        try:
+            self._apply(fold, page, projections)
+        except RowMissing as error:
+            raise Broken(f"The views are damaged: {error} Run `provider views rebuild`.") from error
 
     def _apply(self, fold: Fold, page: Sequence[Any], projections: Sequence[Projection]) -> None:
         handlers, every = self._handlers if projections is self.projections else _handlers(projections)
@@ -403,7 +406,7 @@ class Views:
             return
         fold = Fold(connection)
         while page := self.log.entries.page(after, PAGE, upto):
-            self._apply(fold, page, others)
+            self._apply_to_live(fold, page, others)
             after = page[-1][0]
         fold.flush()
 

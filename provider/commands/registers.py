@@ -303,18 +303,22 @@ def _planned(work: Work, course: UUID, session: int) -> view.Half:
     taken for no trainer, before the log was asked.
     """
     half = view.half(work.read, course, session, work.act.by)
-    if half is not None and half.authorisations is not None:
-        return half
-    known = work.find(Course, course) if half is None else work.find(Trainer, Trainer.create_id(work.act.by))
-    if known is None or (isinstance(known, Course) and not 1 <= session <= known.last_number):
-        if half is None:
-            raise NotFound(f"There is no session {session} of a course {course}.")
-        return half
-    _catch_up(work)
-    half = view.half(work.read, course, session, work.act.by)
-    if half is None or (half.authorisations is None and isinstance(known, Trainer)):
-        raise ViewsIncomplete(f"session {session} of course {course}, or who may teach it")
+    if _is_lost(work, half, course, session):
+        _catch_up(work)
+        half = view.half(work.read, course, session, work.act.by)
+        if _is_lost(work, half, course, session):
+            raise ViewsIncomplete(f"session {session} of course {course}, or who may teach it")
+    if half is None:
+        raise NotFound(f"There is no session {session} of a course {course}.")
     return half
+
+
+def _is_lost(work: Work, half: view.Half | None, course: UUID, session: int) -> bool:
+    """Say whether the log has the session, or the actor as a trainer, where the views have not."""
+    if half is None:
+        known = work.find(Course, course)
+        return known is not None and 1 <= session <= known.last_number
+    return half.authorisations is None and work.find(Trainer, Trainer.create_id(work.act.by)) is not None
 
 
 def _class(work: Work, course: UUID, expected: Collection[UUID], *, whole: bool = False) -> tuple[set[UUID], set[UUID]]:

@@ -86,7 +86,7 @@ def test_a_mark_is_never_refused_because_the_views_lost_its_learner(
     assert answer.json["code"] == "views_incomplete"
     assert "views rebuild" in answer.json["detail"]
     assert room.office.log.position() == before
-    assert [record.message for record in caplog.records] == ["the views are damaged"]
+    assert [record.message for record in caplog.records] == ["the views do not say what the log says"]
 
 
 def test_marks_are_answered_one_by_one_in_their_order(lead_caller: Caller, room: Classroom, path: str) -> None:

@@ -95,8 +95,8 @@ def over_http(folder: Path, floor_folder: Path, names: list[str], asked: argpars
     data = folder / "office"
     short = min(asked.seconds, 2.0)
     # As fast as they are taken, and then at half the floor's rate.
-    singles = sum(courses_for(most, asked.seconds, asked.rounds) for most in (QUICK, QUICK / 1.5))
-    singles = singles if "mark_http" in names else 0
+    most = (QUICK, QUICK / 1.5) if "mark_http" in names else ()
+    singles = sum(courses_for(each, asked.seconds, asked.rounds) for each in most)
     batches = courses_for(QUICK_IN_BATCHES, short, asked.rounds) if "marks_batch" in names else 0
     seeded = seed(data, 1 + singles + batches)
     roster = http("GET", f"/v1/courses/{seeded.classes[0].course}/roster", token=seeded.token)

@@ -142,16 +142,15 @@ class Model:
 
 def plainly(said: dict[str, Any]) -> dict[str, Any]:
     """Return values as a row holds them."""
-    return {
-        name: orjson.loads(orjson.dumps(value))
-        if name == "said"
-        else instant(value)
-        if isinstance(value, datetime)
-        else str(value)
-        if isinstance(value, UUID)
-        else value
-        for name, value in said.items()
-    }
+
+    def kept(name: str, value: Any) -> Any:
+        if name == "said":
+            return orjson.loads(orjson.dumps(value))
+        if isinstance(value, datetime):
+            return instant(value)
+        return str(value) if isinstance(value, UUID) else value
+
+    return {name: kept(name, value) for name, value in said.items()}
 
 
 @pytest.fixture(scope="module")
