@@ -5,13 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import orjson
 from sqlalchemy import Dialect, Table
 from sqlalchemy.types import Boolean
 
-from projections.projection import AS_IS, FOREVER, PLAIN, JsonText, Reading, Row, plain
+from projections.projection import (
+    AS_IS,
+    FOREVER,
+    PLAIN,
+    Handler,
+    JsonText,
+    Projection,
+    Reading,
+    Row,
+    Rows,
+    Stored,
+    plain,
+)
+from provider.log import Entry
+from provider.mapper import EventMapper, uuid
 
 KEPT_ROWS = 10_000
 """Rows touched of late that a rebuild keeps in memory, and as many of a while ago: about 20 MB together."""
@@ -267,6 +281,22 @@ class Fold:
         sheet.kept[key] = found
         return found
 
+    def apply(self, page: Sequence[Entry], handlers: Handlers, form: EventMapper) -> None:
+        """Let the handlers do what the events of a page do to their rows."""
+        by_topic, every = handlers
+        for position, stream, version, topic, state in page:
+            concerned = by_topic.get(topic, ())
+            if not concerned and not every:
+                continue
+            self.position = position
+            said, self.request = form.stored(topic, state)
+            for handler in every:
+                handler(self, Stored(str(uuid(stream)), version, topic, said))
+            if concerned:
+                event = form.made(stream, version, topic, said)
+                for handler in concerned:
+                    handler(self, event)
+
     def flush(self) -> None:
         """Write all that is new, in a few statements."""
         for sheet in self.sheets.values():
@@ -275,6 +305,19 @@ class Fold:
             for sheet in self.sheets.values():
                 self.complete = self.complete and not sheet.older
                 sheet.older, sheet.kept = sheet.kept, {}
+
+
+class Handlers(NamedTuple):
+    """The handlers of some views by the topic of their event, and those for every event."""
+
+    by_topic: Mapping[str, tuple[Handler, ...]]
+    every: tuple[Callable[[Rows, Stored], None], ...]
+
+    @classmethod
+    def of(cls, projections: Sequence[Projection]) -> Self:
+        topics = {topic for projection in projections for topic in projection.handlers}
+        by_topic = {topic: tuple(p.handlers[topic] for p in projections if topic in p.handlers) for topic in topics}
+        return cls(by_topic, tuple(p.every for p in projections if p.every is not None))
 
 
 def _plain_key(key: tuple[object, ...]) -> tuple[Any, ...]:

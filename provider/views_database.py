@@ -2,29 +2,63 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
-from typing import Any, Protocol, Self
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol, Self
 
-from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.engine import make_url
-from sqlalchemy.pool import QueuePool
+from sqlalchemy import BigInteger, Column, Dialect, Engine, Integer, MetaData, String, Table, Text
+from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.sql.elements import quoted_name
 
 from projections.projection import Reading
-from provider.durable import look_into, make_private, patiently
-from provider.locks import PATIENCE, OwnAdvisoryLock, Shared, Turn, unshared
-from provider.schema import Place, Schema, is_set_of_views, lock_number
 
 SERVING, FILLING, SORTING = 3_000, 12_000, 4_000
 """Kilobytes of pages that a connection keeps in memory: of each thread of a server, while tables are filled, and while
 their indexes are made, for which as much again is sorted at a time."""
 
-JOURNAL = 64 * 1024 * 1024
-"""Bytes that a journal is cut down to when it begins anew; a rebuild or a VACUUM makes a much longer one."""
+A_NAME = "its_own"
+"""What stands in the definition of an index for the part of its name that no other has."""
+
+PLACES = MetaData()
+places = Table(
+    "places",
+    PLACES,
+    Column("name", String(60), primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("event", Text),
+    Column("indexes", Integer),
+)
+"""How far the views are: all together, and beside them each that is being made anew.
+
+Of one that is being made, `event` says which one stood at its position, and `indexes` how many of its group are there.
+"""
+ALL = "all"
+"""The name under which the place of all views together is kept; without it they were never made."""
+
+
+class Writing(Reading):
+    """A connection that writes to the views, in one transaction that takes the lock at its beginning."""
+
+    @contextmanager
+    def transaction(self, opening: str) -> Iterator[None]:
+        """Begin by the statement `opening`, and let what was written in a `with` be seen at its end."""
+        self.begin(opening)
+        try:
+            yield
+        except BaseException:
+            self.end()
+            raise
+        self.commit()
+
+    def commit(self) -> None:
+        """Let what was written be seen."""
+        self.begun = False
+        self.driver.commit()
+
+    def discard(self) -> None:
+        """Close it for good: nobody is given it again."""
+        self._connection.invalidate()
+        self._connection.close()
 
 
 class Held(AbstractContextManager[None], Protocol):
@@ -47,41 +81,80 @@ class Brief(Held, Protocol):
         """Return what was noted last; 0 where nothing was."""
 
 
-class ViewsDatabase(Protocol):
-    """`to_read` and `to_write` begin a transaction, `to_move` moves the place.
+class Use(Protocol):
+    """What is closed by whoever no longer uses something."""
 
-    `to_build` begins one that writes to tables beside the live ones only: where it is the same as `to_write`, there is
-    one writer to all tables. `dropped_at_once` is how many tables are dropped in hardly longer than one.
+    def close(self) -> None:
+        """Use it no longer."""
+
+
+class Edition(Protocol):
+    """Where views are made anew, beside the live ones.
+
+    The names of its tables end with `ending`; `to_build` begins a transaction that writes to them, which nobody else
+    waits for.
     """
+
+    @property
+    def ending(self) -> str: ...
+    @property
+    def to_build(self) -> str: ...
+
+    def open(self, live: Engine) -> Writing:
+        """Return a connection to it, which one process has at a time; it is made where it is missing."""
+
+    def give_room(self, connection: Reading, kilobytes: int) -> None:
+        """Let a connection keep so much in memory, where that is its own business."""
+
+    def define(self, connection: Reading, statements: Sequence[str]) -> None:
+        """Run statements that define tables and indexes."""
+
+    def clear(self, connection: Writing, projections: Sequence[str], tables: Sequence[str]) -> None:
+        """Drop tables of some projections, and the word of how far they are, in the transaction of the caller."""
+
+    def take_in(self, connection: Writing, apart: Self, indexes: int) -> None:
+        """Take over all that another process has made apart, which has so many indexes together with what is here."""
+
+    def settle(self, connection: Writing) -> None:
+        """Let all that was written so far outlive a power cut, which nobody waits for before it is live."""
+
+    def go_live(self, live: Writing, connection: Writing, tables: Sequence[str], position: int) -> bool:
+        """Let it be the live one, at this position, and say whether those who read let that be soon.
+
+        `live` is in a transaction that writes to the live tables, `connection` in none; it leads nowhere afterwards.
+        """
+
+    def drop(self, live: Writing) -> None:
+        """Drop all of it, which nobody may have open; `live` is in no transaction."""
+
+    def beside(self, live: Reading) -> AbstractContextManager[str]:
+        """Let a connection to the live tables see these too in a `with`: under their names after what is given."""
+
+
+class ViewsDatabase(Protocol):
+    """`to_read` and `to_write` begin a transaction, `to_move` moves the place."""
 
     @property
     def to_read(self) -> str: ...
     @property
     def to_write(self) -> str: ...
     @property
-    def to_build(self) -> str: ...
-    @property
     def to_move(self) -> str: ...
-    @property
-    def dropped_at_once(self) -> int: ...
 
     def engine(self) -> Engine:
-        """Return an engine whose transactions are left to us."""
+        """Return an engine whose transactions are left to us, for the live tables."""
+
+    def is_live(self, connection: Reading) -> bool:
+        """Say whether a connection leads to the live tables still, and not to those that were live before a swap."""
 
     def together(self, connection: Reading) -> AbstractContextManager[object]:
         """Let what is written in a `with` go to the database in one piece."""
 
-    def keep_out(self, connection: Reading) -> bool:
-        """Keep all readers out until the end of the transaction, and say whether that could be had soon."""
+    def edition(self, *, apart: bool = False) -> Edition:
+        """Return where views are made anew, beside the live ones; `apart` is where a second process makes some."""
 
-    def tables(self, connection: Reading) -> frozenset[str]:
-        """Return the names of all tables that there are."""
-
-    def define(self, connection: Reading, statements: Sequence[str]) -> None:
-        """Run statements that define tables."""
-
-    def give_room(self, connection: Reading, kilobytes: int) -> None:
-        """Let a connection keep so much in memory, where that is its own business."""
+    def tidy(self, live: Writing) -> None:
+        """Drop what swaps have left behind; `live` is in no transaction."""
 
     def turn(self) -> Brief:
         """Return the right to write, as far as the transaction itself does not take it."""
@@ -92,237 +165,24 @@ class ViewsDatabase(Protocol):
     def in_use(self) -> Use:
         """Let others know that these views are in use, until that is closed."""
 
-    def others(self) -> list[Self]:
+    def others(self) -> Sequence[Self]:
         """Return the views of other versions that lie beside these."""
 
     def drop(self) -> bool:
         """Drop all that there is of these views, and say whether they could be: not while somebody uses them."""
 
 
-class Use(Protocol):
-    """What is closed by whoever no longer uses something."""
-
-    def close(self) -> None:
-        """Use it no longer."""
+_DEFINITIONS: dict[tuple[str, str, str], tuple[str, tuple[str, ...]]] = {}
 
 
-@dataclass(frozen=True)
-class SqliteViews:
-    """The views in a file."""
-
-    path: Path
-    to_read = "BEGIN"
-    to_build = to_write = "BEGIN IMMEDIATE"
-    to_move = "UPDATE places SET position = ? WHERE name = ?"
-    dropped_at_once = 1
-
-    def engine(self) -> Engine:
-        make_private(self.path)
-        engine = create_engine(
-            f"sqlite:///{self.path}",
-            poolclass=QueuePool,
-            pool_size=0,
-            isolation_level="AUTOCOMMIT",
-            connect_args={"timeout": 10, "check_same_thread": False},
-        )
-
-        @event.listens_for(engine, "connect")
-        def set_up(connection: Any, _: Any) -> None:
-            patiently(lambda: connection.execute("PRAGMA journal_mode=WAL"))
-            connection.execute("PRAGMA synchronous=NORMAL")
-            # Nothing here is private; some builds write zeros over all that is deleted, page by page.
-            connection.execute("PRAGMA secure_delete=OFF")
-            # What is sorted for an index of a long log is too much for memory; little is sorted there all the same.
-            connection.execute("PRAGMA temp_store=FILE")
-            connection.execute(f"PRAGMA cache_size=-{SERVING}")
-            connection.execute("PRAGMA wal_autocheckpoint=4000")
-            connection.execute(f"PRAGMA journal_size_limit={JOURNAL}")
-
-        return engine
-
-    def together(self, _: Reading) -> AbstractContextManager[object]:
-        return nullcontext()
-
-    def keep_out(self, _: Reading) -> bool:
-        # Readers go on with the state that they have.
-        return True
-
-    def tables(self, connection: Reading) -> frozenset[str]:
-        found = connection.driver.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        return frozenset(name for (name,) in found)
-
-    def define(self, connection: Reading, statements: Sequence[str]) -> None:
-        for statement in statements:
-            connection.driver.execute(statement)
-
-    def give_room(self, connection: Reading, kilobytes: int) -> None:
-        connection.driver.execute(f"PRAGMA cache_size=-{int(kilobytes)}")
-
-    def turn(self) -> Turn:
-        return Turn(self.path.with_name(self.path.name + ".turn"))
-
-    def alone(self, name: str) -> Turn:
-        return Turn(self.path.with_name(f"{self.path.name}.{name}"))
-
-    def in_use(self) -> Shared:
-        return Shared(self._use)
-
-    @property
-    def _use(self) -> Path:
-        return self.path.with_name(f"{self.path.name}.use")
-
-    def others(self) -> list[SqliteViews]:
-        found = sorted(self.path.parent.glob(f"*{self.path.suffix}"))
-        return [
-            SqliteViews(file) for file in found if is_set_of_views(file.stem) and file != self.path and file.is_file()
-        ]
-
-    def drop(self) -> bool:
-        with unshared(self._use) as nobody_uses_it:
-            if nobody_uses_it:
-                # Its own file last: where this is cut short, the rest is found again by it.
-                for end in ("-wal", "-shm", ".turn", ".making", ".apart", ".use", ""):
-                    self.path.with_name(self.path.name + end).unlink(missing_ok=True)
-        return nobody_uses_it
-
-
-class Queue:
-    """The threads of one process, one at a time; those of others wait in the server."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
-
-    def soon(self) -> Self:
-        """Return the same: the server ends a wait that takes too long."""
-        return self
-
-    def note(self, number: int) -> None:
-        """Nothing is noted: those of other hosts would not see it."""
-
-    def noted(self) -> int:
-        return 0
-
-    def close(self) -> None:
-        """There is nothing to let go of."""
-
-
-@dataclass(frozen=True)
-class PostgresViews:
-    """The views in a schema.
-
-    Whoever reads holds the places from before its state is taken until its end. So a swap waits for those who read, and
-    who reads after it sees the new tables in a state that has their rows.
-    """
-
-    place: Schema
-    to_read = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE places IN ACCESS SHARE MODE"
-    to_build = "BEGIN; SET LOCAL synchronous_commit = off"
-    to_move = "UPDATE places SET position = %s WHERE name = %s"
-    dropped_at_once = 100
-
-    @cached_property
-    def to_write(self) -> str:
-        writer = lock_number(f"writer of {self.place.name}")
-        return f"{self.to_build}; SET LOCAL lock_timeout = '{PATIENCE:g}s'; SELECT pg_advisory_xact_lock({writer})"
-
-    def engine(self) -> Engine:
-        engine = create_engine(
-            make_url(self.place.url).set(drivername="postgresql+psycopg"),
-            poolclass=QueuePool,
-            pool_size=0,
-            pool_pre_ping=True,
-            isolation_level="AUTOCOMMIT",
-            paramstyle="format",
-            hide_parameters=True,
-            use_native_hstore=False,
-        )
-
-        @event.listens_for(engine, "connect")
-        def set_up(connection: Any, _: Any) -> None:
-            connection.autocommit = True
-            # Held for as long as the connection lives: who has it uses these views.
-            connection.execute("SELECT pg_advisory_lock_shared(%s)", (self._use,))
-            look_into(connection, self.place.name)
-
-        return engine
-
-    def together(self, connection: Reading) -> AbstractContextManager[object]:
-        pipeline: AbstractContextManager[object] = connection.driver.pipeline()
-        return pipeline
-
-    def keep_out(self, connection: Reading) -> bool:
-        from psycopg.errors import LockNotAvailable
-
-        try:
-            # Not for long: whoever reads may be waiting for the lock that this transaction holds.
-            connection.driver.execute(
-                "SET LOCAL lock_timeout = '300ms'; LOCK TABLE places IN ACCESS EXCLUSIVE MODE; "
-                "SET LOCAL lock_timeout = 0"
-            )
-        except LockNotAvailable:
-            return False
-        return True
-
-    def tables(self, connection: Reading) -> frozenset[str]:
-        found = connection.driver.execute("SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema()")
-        return frozenset(name for (name,) in found)
-
-    def define(self, connection: Reading, statements: Sequence[str]) -> None:
-        if statements:
-            connection.driver.execute(";".join(statements))
-
-    def give_room(self, connection: Reading, kilobytes: int) -> None:
-        """The server has its own."""
-
-    def turn(self) -> Queue:
-        return Queue()
-
-    def alone(self, name: str) -> OwnAdvisoryLock:
-        return OwnAdvisoryLock(self.place.url, lock_number(f"{name} of {self.place.name}"))
-
-    @property
-    def _use(self) -> int:
-        return lock_number(f"use of {self.place.name}")
-
-    def in_use(self) -> Use:
-        return NoUse()
-
-    def others(self) -> list[PostgresViews]:
-        from psycopg import connect
-
-        with connect(self.place.url, autocommit=True) as connection:
-            found = connection.execute(
-                "SELECT nspname::text FROM pg_namespace WHERE starts_with(nspname, 'views') AND nspname <> %s "
-                "AND pg_has_role(nspowner, 'USAGE') AND to_regclass(format('%%I.places', nspname)) IS NOT NULL "
-                "ORDER BY nspname",
-                (self.place.name,),
-            )
-            return [PostgresViews(Schema(self.place.url, name)) for (name,) in found if is_set_of_views(name)]
-
-    def drop(self) -> bool:
-        from psycopg import connect
-        from psycopg.sql import SQL, Identifier
-
-        with connect(self.place.url) as connection:
-            locked = connection.execute("SELECT pg_try_advisory_xact_lock(%s)", (self._use,)).fetchone()
-            if locked == (True,):
-                connection.execute(SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(Identifier(self.place.name)))
-        return locked == (True,)
-
-
-class NoUse:
-    """Nothing to close: each connection says by itself that it uses what it reads."""
-
-    def close(self) -> None:
-        """There is nothing to let go of."""
-
-
-def database_of(place: Place) -> ViewsDatabase:
-    """Return what the views at this place need."""
-    return PostgresViews(place) if isinstance(place, Schema) else SqliteViews(place)
+def definition(table: Table, ending: str, dialect: Dialect) -> tuple[str, tuple[str, ...]]:
+    """Return the statements that make a table, and its indexes; each is composed once."""
+    key = (table.name, ending, dialect.name)
+    if key not in _DEFINITIONS:
+        copy = table.to_metadata(MetaData(), name=table.name + ending)
+        for index in copy.indexes:
+            index.name = quoted_name(f"{index.name}_{A_NAME}", None)
+        indexes = tuple(str(CreateIndex(index).compile(dialect=dialect)) for index in copy.indexes)
+        made = CreateTable(copy, if_not_exists=table is places)
+        _DEFINITIONS[key] = (str(made.compile(dialect=dialect)), indexes)
+    return _DEFINITIONS[key]

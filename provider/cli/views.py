@@ -37,32 +37,27 @@ def prepare() -> None:
 
 
 @command.command("rebuild")
-@click.argument("names", metavar="[VIEW]...", nargs=-1)
-def rebuild(names: tuple[str, ...]) -> None:
-    """Make all views anew from the first event, or only those named.
+def rebuild() -> None:
+    """Make all views anew from the first event.
 
     Readers see the old ones until the new ones are complete. Nothing is sent to anybody again. A file that is damaged
     is deleted, and all views are made in a new one; a server must then be started again.
     """
     try:
-        _rebuild(names)
+        _rebuild()
     except Exception as error:
         if not _delete_damaged(error):
             raise
         console.note("The views' database was damaged. It is made anew; start the server again.")
-        _rebuild(())
+        _rebuild()
 
 
-def _rebuild(names: tuple[str, ...]) -> None:
+def _rebuild() -> None:
     with _views() as views:
-        known = {projection.name: projection for projection in views.projections}
-        for name in names:
-            if name not in known:
-                raise click.BadParameter(f"There is no view {name}; there are {', '.join(known)}.", param_hint="VIEW")
         with console.progress("Rebuilding views") as progress:
             # Where there were none at all, all are new by then.
-            position = views.position() if views.open(progress) else views.rebuild([known[n] for n in names], progress)
-        click.echo(f"{', '.join(names) or 'All views'} rebuilt up to position {position}.")
+            position = views.position() if views.open(progress) else views.rebuild(progress)
+        click.echo(f"All views rebuilt up to position {position}.")
 
 
 @command.command("verify")
@@ -88,12 +83,12 @@ def _delete_damaged(error: Exception) -> bool:
     """Delete the file of the views if it is damaged, and say so; the damage may also be in the log."""
     from provider.outage import damaged
     from provider.views import place_of_views
+    from provider.views_in_files import SqliteViews
 
     place = place_of_views(console.settings())
     if not (damaged(error) and isinstance(place, Path) and _is_damaged(place)):
         return False
-    for file in (place, Path(f"{place}-wal"), Path(f"{place}-shm")):
-        file.unlink(missing_ok=True)
+    SqliteViews(place).delete()
     return True
 
 

@@ -263,7 +263,7 @@ def test_a_used_key_is_answered_when_its_answer_is_on_the_disk(log: EventLog, di
 def test_what_is_beside_the_views_could_not_be_lost_in_the_log(log: EventLog, views: Views, disk: Disk) -> None:
     other = EventLog(log.place)
     end = recorded(other)
-    views._make(views.projections, None)
+    views.maker.make()
     assert disk.kept == [end, end]
     other.close()
 

@@ -498,7 +498,8 @@ def test_who_does_what_takes_long_is_waited_for_whatever_the_database_says(url: 
 
 
 def test_tables_beside_the_live_ones_are_written_while_somebody_writes_to_those(views: Views, other: Views):
-    with views._writing() as live, other._building() as beside:
+    beside, opening = other.maker.connection, other.maker.edition.to_build
+    with views._writing() as live, beside.transaction(opening):
         live.driver.execute("UPDATE places SET position = position")
         beside.driver.execute("CREATE TABLE things__aside (thing text)")
         beside.driver.execute("DROP TABLE things__aside")

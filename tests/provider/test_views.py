@@ -20,10 +20,13 @@ from sqlalchemy import select
 
 import provider.views
 from projections.projection import Projection, holds
+from provider import maker
 from provider.log import EventLog
+from provider.maker import fill_apart, halves
 from provider.schema import Place
-from provider.views import PAGE, REBUILD_PAGE, Broken, Views, _fill_apart, _halves, _whereabouts
+from provider.views import PAGE, Broken, Views
 from provider.views import _compare as compare
+from provider.views_in_files import SqliteEdition
 from tests.provider.conftest import Places, done_to
 from tests.provider.things import Thing, counting, listing, things
 
@@ -54,12 +57,19 @@ def walked(steps: int) -> Thing:
     return thing
 
 
-def fill(place: Places, log: EventLog) -> None:
-    """Fill the tables beside the live ones, as another process would, and leave it at that.
+def fill(views: Views, log: EventLog) -> None:
+    """Make another edition, as another process would, and leave it at that.
 
     It finds its views by their module and name, as another interpreter has to.
     """
-    _fill_apart(place("views"), log.place, [_whereabouts(counting)], ["test_counting"], log.position(), True)
+    where = [maker._whereabouts(counting)]
+    fill_apart(views._database, views.maker.edition, log.place, where, log.position(), indexed=True)
+
+
+def beside(views: Views, *, apart: bool = False) -> Place:
+    """Return where the edition is that is being made."""
+    edition = views._database.edition(apart=apart)
+    return edition.path if isinstance(edition, SqliteEdition) else views.place
 
 
 def rows(views: Views, at: int | None = None) -> list[tuple[int, list[int]]]:
@@ -145,14 +155,14 @@ def test_a_rebuild_tells_how_far_it_is(log: EventLog, views: Views):
 def rebuild_by_two(events: Place, views: Place) -> None:
     """Rebuild the views as a process of its own, which has another make half of them and may be killed."""
     making = Views(views, EventLog(events), [counting, listing])
-    making.worth_two = 0
+    making.maker.worth_two = 0
     making.rebuild()
 
 
 def test_a_rebuild_that_was_killed_is_gone_on_with(log: EventLog, place: Places):
     views = Views(place("views"), log, [counting, listing])
     views.open()
-    log.record(*(walked(99) for _ in range(REBUILD_PAGE * 3 // 100)), asked={})
+    log.record(*(walked(99) for _ in range(maker.PAGE * 3 // 100)), asked={})
     views.catch_up()
     before, end = rows(views), log.position()
     other = get_context("spawn").Process(target=rebuild_by_two, args=(place("events"), place("views")))
@@ -160,7 +170,7 @@ def test_a_rebuild_that_was_killed_is_gone_on_with(log: EventLog, place: Places)
     # The process that makes the other half for it is in the middle of it, and lives on for a while. It goes in small
     # steps until then, or it could be at the end before anybody looks.
     orphan = child_of(other.pid)
-    while (begun := far(views)) is None:
+    while (begun := far(views, apart=True)) is None:
         os.kill(orphan, SIGCONT)
         sleep(0.02)
         os.kill(orphan, SIGSTOP)
@@ -174,7 +184,7 @@ def test_a_rebuild_that_was_killed_is_gone_on_with(log: EventLog, place: Places)
 
     assert again.is_alive()
     assert told == []
-    assert begun <= (far(views) or 0) < end
+    assert begun <= (far(views, apart=True) or 0) < end
     os.kill(orphan, SIGCONT)
     again.join()
     assert told[-1] == (end + 2, end + 2)
@@ -195,7 +205,7 @@ def child_of(process: int | None) -> int:
 
 def test_a_rebuild_that_was_ended_is_gone_on_with(log: EventLog, views: Views):
     log.record(walked(99), asked={})
-    views.rebuild_page = 30
+    views.maker.page = 30
     told: list[tuple[int, int]] = []
 
     def end(done: int, of: int) -> None:
@@ -212,9 +222,16 @@ def test_a_rebuild_that_was_ended_is_gone_on_with(log: EventLog, views: Views):
     assert views.verify() == []
 
 
-def far(views: Views) -> int | None:
+def far(views: Views, *, apart: bool = False) -> int | None:
     """Return how far the first view is where it is just being made; None before that was begun."""
-    found = done_to(views.place, "SELECT position FROM places WHERE name = 'test_counting'")
+    place = beside(views, apart=apart)
+    if isinstance(place, Path) and not place.exists():
+        return None
+    try:
+        found = done_to(place, "SELECT position FROM places WHERE name = 'test_counting'")
+    except sqlite3.OperationalError:
+        # It was stopped just when it made the file, or wrote to it.
+        return None
     return found[0][0] if found else None
 
 
@@ -222,14 +239,14 @@ def far(views: Views) -> int | None:
 def test_what_was_begun_with_another_log_is_not_gone_on_with(log: EventLog, views: Views, place: Places, spoilt: str):
     log.record(walked(9), asked={})
     views.catch_up()
-    fill(place, log)
+    fill(views, log)
     statement = {
         "another log": "UPDATE places SET event = 'x/1' WHERE name = 'test_counting'",
         "another beginning": "UPDATE places SET position = 3 WHERE name = 'test_counting'",
         "a shorter log": "UPDATE places SET position = 99 WHERE name = 'test_counting'",
     }[spoilt]
-    done_to(views.place, "UPDATE test_things__beside SET count = 77")
-    done_to(views.place, statement)
+    done_to(beside(views), f"UPDATE test_things{views.maker.edition.ending} SET count = 77")
+    done_to(beside(views), statement)
 
     views.rebuild()
 
@@ -247,32 +264,39 @@ def tables(place: Place) -> set[str]:
     return {name for (name,) in done_to(place, asked)}
 
 
-def test_nothing_is_left_of_a_rebuild_and_what_one_left_behind_that_was_killed_goes_with_the_next(
-    log: EventLog, views: Views
-):
+def editions(views: Views) -> set[str]:
+    """Return all that there is of tables: their names in a schema, or the files in which they are."""
+    if isinstance(views.place, Path):
+        return {file.name for file in views.place.parent.iterdir() if file.suffix == ".sqlite" and "views" in file.name}
+    return tables(views.place)
+
+
+def test_nothing_is_left_of_a_rebuild_nor_of_a_verification(log: EventLog, views: Views):
     made(log, steps=3)
     views.catch_up()
-    before = tables(views.place)
-    done_to(views.place, "CREATE TABLE test_things__past (thing INTEGER)")
+    before = len(editions(views))
 
     views.rebuild()
-
-    assert tables(views.place) == before
+    assert len(editions(views)) == before
     assert views.verify() == []
-    assert tables(views.place) == before
+    assert len(editions(views)) == before
     assert rows(views) == [(3, [1, 2, 3])]
 
 
-def test_a_swap_renames_and_drops_nothing(log: EventLog, views: Views, monkeypatch: pytest.MonkeyPatch):
+def test_what_a_rebuild_left_behind_that_was_killed_after_its_swap_goes_with_the_next(
+    log: EventLog, views: Views, monkeypatch: pytest.MonkeyPatch
+):
     made(log, steps=3)
     views.catch_up()
-    with monkeypatch.context() as stopped:
-        stopped.setattr(views, "_drop_bit_by_bit", lambda _: None)
+    before = len(editions(views))
+    with monkeypatch.context() as killed:
+        killed.setattr(type(views._database), "tidy", lambda *_: None)
         views.rebuild()
 
-    assert "test_things__past" in tables(views.place)
+    # A swap drops nothing.
+    assert len(editions(views)) > before
     views.rebuild()
-    assert "test_things__past" not in tables(views.place)
+    assert len(editions(views)) == before
     assert rows(views) == [(3, [1, 2, 3])]
 
 
@@ -318,7 +342,7 @@ def test_a_rebuild_that_was_ended_before_the_swap_is_gone_on_with_from_where_it_
         ended.setattr(views, "_swap_in", end)
         with pytest.raises(KeyboardInterrupt):
             views.rebuild(progress=record)
-    assert far(views) == 4 + PAGE
+    assert far(views) == log.position() == 4 + 2 * PAGE
 
     views.rebuild()
     views.catch_up()
@@ -380,7 +404,7 @@ def indexes(place: Place) -> list[tuple[str]]:
 def test_a_rebuild_killed_before_the_swap_makes_no_index_twice(log: EventLog, views: Views, place: Places):
     log.record(walked(9), asked={})
     views.catch_up()
-    fill(place, log)
+    fill(views, log)
 
     views.rebuild()
 
@@ -391,7 +415,7 @@ def test_a_rebuild_killed_before_the_swap_makes_no_index_twice(log: EventLog, vi
 def test_a_rebuild_that_goes_on_from_a_verification_that_was_ended_has_its_indexes(log: EventLog, views: Views):
     log.record(walked(99), asked={})
     views.catch_up()
-    views.rebuild_page = 30
+    views.maker.page = 30
 
     def end(done: int, of: int) -> None:
         raise KeyboardInterrupt
@@ -409,9 +433,9 @@ def test_a_rebuild_that_goes_on_from_a_verification_that_was_ended_has_its_index
 def test_verify_proves_the_views_by_rows_that_it_made_itself(log: EventLog, views: Views, place: Places):
     log.record(walked(9), asked={})
     views.catch_up()
-    fill(place, log)
-    for table in ("test_things", "test_things__beside"):
-        done_to(views.place, f"UPDATE {table} SET count = 77 WHERE since = 10")
+    fill(views, log)
+    for place, table in ((views.place, "test_things"), (beside(views), f"test_things{views.maker.edition.ending}")):
+        done_to(place, f"UPDATE {table} SET count = 77 WHERE since = 10")
 
     assert len(views.verify()) == 2
 
@@ -513,9 +537,8 @@ def test_two_processes_rebuild_what_one_would(log: EventLog, views: Views, place
         made(log, steps=steps)
     views.catch_up()
     before = rows(views)
-    fill(place, log)
-    with views._writing() as connection:
-        views._swap(connection, [counting])
+    fill(views, log)
+    views.rebuild()
 
     assert rows(views) == before
     assert views.verify() == []
@@ -524,7 +547,7 @@ def test_two_processes_rebuild_what_one_would(log: EventLog, views: Views, place
 def test_views_are_shared_out_by_weight():
     light, heavy, middle = (Projection(n, version=1, tables=(), weight=w) for n, w in (("a", 1), ("b", 5), ("c", 3)))
 
-    assert _halves([light, heavy, middle]) == ([heavy], [middle, light])
+    assert halves([light, heavy, middle]) == ([heavy], [middle, light])
 
 
 def test_a_fold_that_forgets_rows_finds_them_again(log: EventLog, views: Views, monkeypatch: pytest.MonkeyPatch):
@@ -534,7 +557,7 @@ def test_a_fold_that_forgets_rows_finds_them_again(log: EventLog, views: Views, 
     thing.go()
     log.record(thing, asked={})
     monkeypatch.setattr("provider.fold.KEPT_ROWS", 3)
-    views.rebuild_page = 4
+    views.maker.page = 4
 
     views.rebuild()
 

@@ -1,0 +1,329 @@
+"""The views in SQLite: each edition a file of its own, and a link to the one that is live."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+from zlib import crc32
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.pool import NullPool, QueuePool
+
+from projections.projection import Reading
+from provider.durable import make_private, make_private_directory, patiently
+from provider.locks import Shared, Turn, unshared
+from provider.schema import is_set_of_views
+from provider.views_database import ALL, FILLING, SERVING, Writing
+
+PATIENCE = 10
+"""Seconds that a connection waits for whoever has locked the file."""
+JOURNAL = 64 * 1024 * 1024
+"""Bytes that a journal is cut down to when it begins anew; a VACUUM makes a much longer one."""
+ATTEMPTS = 20
+"""How often a file is looked for again that a swap has just taken away."""
+
+_JOURNALS = ("-wal", "-shm", "-journal")
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+class Connection(sqlite3.Connection):
+    """A connection that knows which file it has open, whatever that is called by now."""
+
+    identity: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class SqliteViews:
+    """The views behind a link, which leads to the file of the live edition.
+
+    A swap puts another link in its place: who has the old file open reads what it says, and opens the new one for the
+    next transaction. A file that stands where the link should be is as good.
+    """
+
+    path: Path
+    to_read = "BEGIN"
+    to_write = "BEGIN IMMEDIATE"
+    to_move = "UPDATE places SET position = ? WHERE name = ?"
+
+    def engine(self) -> Engine:
+        make_private_directory(self.path.parent)
+        if self.path.exists():
+            make_private(self.path.resolve())
+        engine = create_engine(
+            "sqlite://", creator=self._connect, poolclass=QueuePool, pool_size=0, isolation_level="AUTOCOMMIT"
+        )
+
+        @event.listens_for(engine, "checkout")
+        def look(connection: Any, *_: object) -> None:
+            if not self._is_live(connection):
+                raise DisconnectionError("The views were made anew.")
+
+        return engine
+
+    def _connect(self) -> Connection:
+        for _ in range(ATTEMPTS):
+            self._make_sure()
+            file = self.path.resolve()
+            try:
+                connection = _connected(file)
+                self._set_up(connection)
+            except (FileNotFoundError, sqlite3.OperationalError):
+                if file.exists():
+                    raise
+                # A swap has just taken it away.
+                continue
+            if self._is_live(connection, where_there_is_none=False):
+                return connection
+            connection.close()
+        raise sqlite3.OperationalError(f"{self.path} leads to another file whenever it is opened")
+
+    def _set_up(self, connection: Connection) -> None:
+        # From here on its journal is open too: if the file is still live afterwards, that was not taken away before.
+        patiently(lambda: connection.execute("PRAGMA journal_mode=WAL"))
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute(f"PRAGMA cache_size=-{SERVING}")
+        connection.execute("PRAGMA wal_autocheckpoint=4000")
+        connection.execute(f"PRAGMA journal_size_limit={JOURNAL}")
+        connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+
+    def _make_sure(self) -> None:
+        """Let there be a file, with nothing in it where there was none."""
+        if not self.path.exists():
+            empty = self.new()
+            make_private(empty)
+            self.lead_to(empty)
+
+    def is_live(self, connection: Reading) -> bool:
+        return self._is_live(connection.driver)
+
+    def _is_live(self, connection: Connection, *, where_there_is_none: bool = True) -> bool:
+        try:
+            found = os.stat(self.path)  # noqa: PTH116  (before each transaction)
+        except FileNotFoundError:
+            # Somebody has taken it away. What is open is good until there is another.
+            return where_there_is_none
+        return connection.identity == (found.st_dev, found.st_ino)
+
+    def together(self, _: Reading) -> AbstractContextManager[object]:
+        return nullcontext()
+
+    def edition(self, *, apart: bool = False) -> SqliteEdition:
+        # Nothing waits for the disk while it is made. So what was made before a power cut is not gone on with, nor
+        # what was copied from another directory.
+        directory = self.path.parent.stat()
+        try:
+            boot = _BOOT.read_text()
+        except FileNotFoundError:
+            boot = str(os.getpid())
+        mark = crc32(f"{boot} {directory.st_dev} {directory.st_ino}".encode())
+        return SqliteEdition(self, self._named(f"{mark:08x}{'-apart' if apart else '-new'}"))
+
+    def new(self) -> Path:
+        """Return a name that no edition had."""
+        return self._named(token_hex(4))
+
+    def _named(self, name: str) -> Path:
+        return self.path.with_name(f"{self.path.stem}.{name}{self.path.suffix}")
+
+    def lead_to(self, file: Path) -> None:
+        """Let this be the live file from now on, also after a power cut."""
+        link = file.with_name(f"{file.name}.link")
+        # Whoever copies the directory has a link to the copy.
+        link.symlink_to(file.name)
+        link.replace(self.path)
+        directory = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+    def tidy(self, _: Writing) -> None:
+        if self.path.is_symlink():
+            # Left by a file that stood where the link is now.
+            self._delete_journal()
+        kept = {self.path.resolve(), self.edition().path, self.edition(apart=True).path}
+        for file in self._editions():
+            if file not in kept:
+                _delete(file)
+
+    def _editions(self) -> list[Path]:
+        """Return the files of all editions, and of those that were never finished."""
+        ours = re.compile(
+            rf"({re.escape(self.path.stem)}\.[0-9a-f]{{8}}(-new|-apart)?{re.escape(self.path.suffix)})"
+            rf"({'|'.join(_JOURNALS)}|\.link)?"
+        )
+        found = {match[1] for file in self.path.parent.iterdir() if (match := ours.fullmatch(file.name))}
+        return [self.path.with_name(name) for name in sorted(found)]
+
+    def turn(self) -> Turn:
+        return Turn(self.path.with_name(self.path.name + ".turn"))
+
+    def alone(self, name: str) -> Turn:
+        return Turn(self.path.with_name(f"{self.path.name}.{name}"))
+
+    def in_use(self) -> Shared:
+        return Shared(self._use)
+
+    @property
+    def _use(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.use")
+
+    def others(self) -> list[SqliteViews]:
+        found = sorted(self.path.parent.glob(f"*{self.path.suffix}"))
+        return [
+            SqliteViews(file)
+            for file in found
+            if is_set_of_views(file.stem) and file != self.path and (file.is_file() or file.is_symlink())
+        ]
+
+    def drop(self) -> bool:
+        with unshared(self._use) as nobody_uses_it:
+            if nobody_uses_it:
+                for file in self._editions():
+                    _delete(file)
+                # Its own name last: where this is cut short, the rest is found again by it.
+                for end in (".turn", ".making", ".apart", ".use"):
+                    self.path.with_name(self.path.name + end).unlink(missing_ok=True)
+                self.delete()
+        return nobody_uses_it
+
+    def delete(self) -> None:
+        """Delete all files in which there are rows."""
+        for file in self._editions():
+            _delete(file)
+        self.path.unlink(missing_ok=True)
+        self._delete_journal()
+
+    def _delete_journal(self) -> None:
+        for end in _JOURNALS:
+            self.path.with_name(self.path.name + end).unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class SqliteEdition:
+    """A file in which views are made anew.
+
+    Its journal lets whoever goes on with it after a kill find whole pages of events; it does not wait for the disk.
+    """
+
+    views: SqliteViews
+    path: Path
+    ending = ""
+    to_build = "BEGIN IMMEDIATE"
+
+    def open(self, _: Engine) -> Writing:
+        if not self.path.exists():
+            # The journal of another file that had this name would be taken for its own.
+            _delete(self.path)
+        make_private(self.path)
+        engine = create_engine("sqlite://", creator=self._connect, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        return Writing(engine.connect())
+
+    def _connect(self) -> Connection:
+        connection = _connected(self.path)
+        connection.execute("PRAGMA journal_mode=PERSIST")
+        connection.execute("PRAGMA synchronous=OFF")
+        connection.execute(f"PRAGMA cache_size=-{FILLING}")
+        return connection
+
+    def give_room(self, connection: Reading, kilobytes: int) -> None:
+        connection.driver.execute(f"PRAGMA cache_size=-{int(kilobytes)}")
+
+    def define(self, connection: Reading, statements: Sequence[str]) -> None:
+        for statement in statements:
+            connection.driver.execute(statement)
+
+    def clear(self, connection: Writing, *_: object) -> None:
+        # Not only those: the file may have been begun with others.
+        found = connection.driver.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'places'")
+        for (name,) in found.fetchall():
+            connection.driver.execute(f"DROP TABLE {name}")
+        connection.driver.execute("DELETE FROM places")
+
+    def take_in(self, connection: Writing, apart: SqliteEdition, indexes: int) -> None:
+        driver = connection.driver
+        driver.execute("ATTACH ? AS apart", (str(apart.path),))
+        try:
+            with connection.transaction(self.to_build):
+                made = driver.execute(
+                    "SELECT type, name, sql FROM apart.sqlite_master "
+                    "WHERE sql IS NOT NULL AND name <> 'places' ORDER BY type = 'index'"
+                ).fetchall()
+                for _, _, statement in made:
+                    driver.execute(statement)
+                # With the same indexes, and none of its own rows, a table takes over whole pages.
+                for kind, name, _ in made:
+                    if kind == "table":
+                        driver.execute(f"INSERT INTO main.{name} SELECT * FROM apart.{name}")
+                driver.execute("INSERT INTO places SELECT * FROM apart.places")
+                driver.execute("UPDATE places SET indexes = ?", (indexes,))
+        finally:
+            driver.execute("DETACH apart")
+        _delete(apart.path)
+
+    def settle(self, connection: Writing) -> None:
+        connection.driver.execute("PRAGMA synchronous=FULL")
+        with connection.transaction(self.to_build):
+            connection.driver.execute("UPDATE places SET position = position")
+
+    def go_live(self, _: Writing, connection: Writing, _tables: object, position: int) -> bool:
+        with connection.transaction(self.to_build):
+            connection.driver.execute("DELETE FROM places")
+            connection.driver.execute("INSERT INTO places (name, position) VALUES (?, ?)", (ALL, position))
+        # Closed by the last who has it open, a file is whole without its journal.
+        connection.driver.execute("PRAGMA journal_mode=WAL")
+        connection.close()
+        new = self.views.new()
+        self.path.rename(new)
+        _delete(self.path)
+        self.views.lead_to(new)
+        return True
+
+    def drop(self, _: Writing) -> None:
+        _delete(self.path)
+
+    @contextmanager
+    def beside(self, live: Reading) -> Iterator[str]:
+        live.end()
+        live.driver.execute("ATTACH ? AS beside", (str(self.path),))
+        try:
+            yield "beside."
+        finally:
+            live.end()
+            live.driver.execute("DETACH beside")
+
+
+def _connected(file: Path) -> Connection:
+    """Open a file that is there.
+
+    :raises FileNotFoundError: when it is not.
+    """
+    found = file.stat()
+    connection = sqlite3.connect(
+        f"{file.as_uri()}?mode=rw",
+        uri=True,
+        factory=Connection,
+        timeout=PATIENCE,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    connection.identity = (found.st_dev, found.st_ino)
+    # Nothing here is private; some builds write zeros over all that is deleted, page by page.
+    connection.execute("PRAGMA secure_delete=OFF")
+    # What is sorted for an index of a long log is too much for memory; little is sorted there all the same.
+    connection.execute("PRAGMA temp_store=FILE")
+    return connection
+
+
+def _delete(file: Path) -> None:
+    # The file first: without its journal it would be taken for whole.
+    for end in ("", *_JOURNALS, ".link"):
+        file.with_name(file.name + end).unlink(missing_ok=True)
