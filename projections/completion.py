@@ -80,7 +80,7 @@ decisions = view_table(
     indexes=[("course",)],
 )
 
-completion = Projection("completion", version=3, tables=(learners, make_ups, decisions))
+completion = Projection("completion", version=3, tables=(learners, make_ups, decisions), half=1)
 
 
 @completion.on(Enrolment.Requested)

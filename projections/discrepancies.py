@@ -158,7 +158,6 @@ discrepancies = Projection(
     "discrepancies",
     version=2,
     tables=(found_rows, documents, places, submissions, parts, registers),
-    weight=2,
 )
 
 Move = Sequence[Any]

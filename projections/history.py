@@ -72,7 +72,7 @@ subjects = view_table(
 """Whatever else an event names: both people of a substitution, all trainers of a session, everybody on a submission."""
 
 clock = view_table("history_clock", number("clock"), text("latest"), number("noted"), key=("clock",), now_only=True)
-"""One row: the latest stamp so far, and the last position in `times`."""
+"""One row: when the latest stamp so far was at the latest, and the last position in `times`."""
 
 times = view_table("history_times", text("latest"), number("position"), key=("latest", "position"), only_added=True)
 """Every so often, how far the log is: up to this position, nothing was recorded later than this.
@@ -107,7 +107,7 @@ things = view_table(
 A line of a submission and an authorisation of a trainer have rows too, by the stream's id, a slash and their number.
 """
 
-history = Projection("history", version=3, tables=(entries, subjects, clock, times, behind, things), weight=6)
+history = Projection("history", version=4, tables=(entries, subjects, clock, times, behind, things))
 
 Made = Callable[[str, Mapping[str, Any]], Row]
 
@@ -206,14 +206,16 @@ def _instant(stored: str) -> str:
 def _time_went_on(rows: Rows, stamp: str) -> None:
     known = rows.get(clock, 0) or {"latest": "", "noted": 0}
     latest, noted = known["latest"], known["noted"]
-    if stamp >= latest:
-        latest = stamp
-    elif datetime.fromisoformat(latest) - datetime.fromisoformat(stamp) > APART:
+    if stamp > latest:
+        # To the end of its hundredth of a second: in a busy one the row stays as it is.
+        latest = f"{stamp[:-5]}9999Z"
+    elif stamp[:19] != latest[:19] and datetime.fromisoformat(latest) - datetime.fromisoformat(stamp) > APART:
         rows.add(behind, position=rows.position, recorded_at=stamp)
     if rows.position >= noted + EVERY:
         noted = rows.position
         rows.add(times, latest=latest, position=noted)
-    rows.put(clock, clock=0, latest=latest, noted=noted)
+    if (latest, noted) != (known["latest"], known["noted"]):
+        rows.put(clock, clock=0, latest=latest, noted=noted)
 
 
 def _held(rows: Rows, stream: str, course: str | None, value: Any) -> Iterator[str]:

@@ -142,12 +142,13 @@ class Projection:
     """One view: its name, its version, its tables, and what each event does to them.
 
     The version is raised by hand whenever a handler or a table changes; the view is then rebuilt beside the old one.
-    `weight` is its share of the time that a rebuild takes, against the lightest.
+    A rebuild of a long log makes those of either `half` (0 or 1) in a process of its own: the halves take about as
+    long, and views that read the same events are in the same one, where each event is read once for all of them.
     """
 
-    def __init__(self, name: str, *, version: int, tables: tuple[Table, ...], weight: int = 1) -> None:
+    def __init__(self, name: str, *, version: int, tables: tuple[Table, ...], half: int = 0) -> None:
         self.name = name
-        self.weight = weight
+        self.half = half
         self.version = version
         self.tables = tables
         self.handlers: dict[str, Handler] = {}

@@ -167,7 +167,7 @@ registers = Projection(
     "registers",
     version=3,
     tables=(courses, sessions, trainers, learners, marks, seals, amendments),
-    weight=2,
+    half=1,
 )
 
 

@@ -102,7 +102,7 @@ other_marks = view_table(
 A learner's only mark, which is nearly all of them, is in their row alone.
 """
 
-roster = Projection("roster", version=2, tables=(enrolments, particulars, registers, other_marks), weight=3)
+roster = Projection("roster", version=2, tables=(enrolments, particulars, registers, other_marks), half=1)
 
 ON_COURSE = (Stage.CONFIRMED.value, Stage.NO_SHOW.value)
 """The standings of those who have a seat."""

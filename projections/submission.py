@@ -194,7 +194,7 @@ submission = Projection(
     "submission",
     version=3,
     tables=(submissions, parts, lines, standings, steps, observations, resolutions, learners),
-    weight=2,
+    half=1,
 )
 
 

@@ -76,7 +76,10 @@ class Shape:
             self._must_know(said)
         for name in self.json.intersection(said):
             said[name] = _text(said[name])
-        return [v if type(v) in AS_IS else PLAIN[type(v)](v) for v in map(said.get, self.columns)]
+        row = list(map(said.get, self.columns))
+        if AS_IS.issuperset(map(type, row)):
+            return row
+        return [v if type(v) in AS_IS else PLAIN[type(v)](v) for v in row]
 
     def changed(self, before: list[Any], said: Mapping[str, Any]) -> list[Any]:
         """Return a row that says this, and in the other columns what was before.
@@ -321,4 +324,9 @@ class Handlers(NamedTuple):
 
 
 def _plain_key(key: tuple[object, ...]) -> tuple[Any, ...]:
+    for part in key:
+        if type(part) not in AS_IS:
+            break
+    else:
+        return key
     return tuple([part if type(part) in AS_IS else PLAIN[type(part)](part) for part in key])

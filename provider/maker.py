@@ -95,8 +95,8 @@ class Maker:
         """
         with self._apart:
             end = self.log.position()
-        mine, theirs = halves(self.projections)
-        worth_two = end >= self.worth_two and (cpu_count() or 1) > 1 and bool(theirs)
+        mine, theirs = ([each for each in self.projections if each.half == half] for half in (0, 1))
+        worth_two = end >= self.worth_two and (cpu_count() or 1) > 1 and bool(mine) and bool(theirs)
         # One that was killed may have had all of them together.
         if worth_two and self._standing(self.projections, end) is None:
             self._fill_with_another(mine, theirs, end, progress, indexed=indexed)
@@ -117,7 +117,7 @@ class Maker:
         # A fresh interpreter, since threads and open SQLite files don't survive a fork.
         whereabouts = [_whereabouts(each) for each in theirs]
         other = get_context("spawn").Process(
-            target=fill_apart, args=(self._database, apart, self.log.place, whereabouts, end, indexed), daemon=True
+            target=_as_a_process, args=(self._database, apart, self.log.place, whereabouts, end, indexed), daemon=True
         )
         other.start()
         try:
@@ -218,7 +218,7 @@ class Maker:
         fold = Fold(self.connection, self.edition.ending)
         handlers = Handlers.of(self.projections)
         while self._fold_page(fold, handlers, self.projections, to):
-            fold.connection = self.connection
+            """Nobody is told how far it is."""
 
     def _index(self, projections: Sequence[Projection], made: int) -> None:
         """Make the indexes but for the first few: to fill tables without is much quicker."""
@@ -254,14 +254,6 @@ class Maker:
         self._apart.close()
 
 
-def halves(projections: Sequence[Projection]) -> tuple[list[Projection], list[Projection]]:
-    """Return two groups of about the same weight."""
-    groups: tuple[list[Projection], list[Projection]] = ([], [])
-    for projection in sorted(projections, key=lambda each: -each.weight):
-        min(groups, key=lambda group: sum(each.weight for each in group)).append(projection)
-    return groups
-
-
 def _whereabouts(projection: Projection) -> tuple[str, str]:
     """Return the module in which a projection is, and its name: how another process finds it."""
     handler = projection.every or next(iter(projection.handlers.values()))
@@ -283,8 +275,6 @@ def fill_apart(
         for found in vars(import_module(module)).values()
         if isinstance(found, Projection) and found.name == name
     ]
-    if (parent := parent_process()) is not None:
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     events = EventLog(log)
     engine = database.engine()
     maker = Maker(database, events, projections, engine=lambda: engine, edition=apart)
@@ -293,6 +283,14 @@ def fill_apart(
     maker.close()
     engine.dispose()
     events.close()
+
+
+def _as_a_process(*what: Any) -> None:
+    if (parent := parent_process()) is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    fill_apart(*what)
+    # To give back what was folded, piece by piece, takes longer than to end.
+    os._exit(0)
 
 
 def _end_with(parent: Any) -> None:

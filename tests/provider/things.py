@@ -104,7 +104,7 @@ def ended(rows: Rows, event: Thing.Ended) -> None:
 
 
 listed = view_table("test_listed", uid("thing"), number("made"), key=("thing",))
-listing = Projection("test_listing", version=1, tables=(listed,), weight=2)
+listing = Projection("test_listing", version=1, tables=(listed,), half=1)
 """Another view of the same things; of two processes, the second makes the first one."""
 
 
