@@ -41,7 +41,7 @@ class Backup:
     def copied(self, folder: Path) -> Backup:
         """Return the same in another place, where it may be spoilt."""
         made = Backup(folder / "data" / self.data.name, folder / "keys" / self.keys.name)
-        shutil.copytree(self.data, made.data)
+        shutil.copytree(self.data, made.data, symlinks=True)
         shutil.copytree(self.keys, made.keys)
         return made
 

@@ -137,7 +137,7 @@ class Templates:
 
     def copy(self, template: Path, settings: Settings) -> None:
         """Make what the settings name as a copy of a template."""
-        shutil.copytree(template, settings.data)
+        shutil.copytree(template, settings.data, symlinks=True)
         if self.server is not None and settings.database_url is not None:
             name = settings.database_url.partition("?")[0].rpartition("/")[2]
             self.server.make(template.name, name)

@@ -39,7 +39,7 @@ RUNNING: list[Server] = []
 
 def copied(data: Path, settings: Settings) -> None:
     """Make what the settings name as a copy of a data directory: its files, or databases that they were moved to."""
-    shutil.copytree(data, settings.data)
+    shutil.copytree(data, settings.data, symlinks=True)
     if settings.database_url is not None:
         server = RUNNING[-1]
         server.make(moved(server, data), urlsplit(settings.database_url).path[1:])
@@ -68,7 +68,7 @@ def moved(server: Server, data: Path) -> str:
     name = server.make()
     with tempfile.TemporaryDirectory() as folder:
         files = Path(folder) / "data"
-        shutil.copytree(data, files)
+        shutil.copytree(data, files, symlinks=True)
         move(Settings.read({"PROVIDER_DATA": str(files), "PROVIDER_DATABASE_URL": server.at(name)}), PROJECTIONS)
     return name
 

@@ -110,7 +110,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Run:
 @pytest.fixture
 def data(once: Run, tmp_path: Path) -> Path:
     """A copy of its data, which may be opened while others look at the files."""
-    return Path(shutil.copytree(once.data, tmp_path / "data"))
+    return Path(shutil.copytree(once.data, tmp_path / "data", symlinks=True))
 
 
 def test_all_of_it_works(once: Run) -> None:

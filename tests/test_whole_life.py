@@ -97,7 +97,7 @@ class WholeLife(RuleBasedStateMachine):
     @initialize(stage=st.sampled_from(["decided", "sent", "open", "taught", "sent", "draft", "open"]))
     def begin(self, stage: str) -> None:
         data, known = started(stage)
-        shutil.copytree(data, self.folder / "data")
+        shutil.copytree(data, self.folder / "data", symlinks=True)
         self.office = bootstrap(Environment.read({"PROVIDER_DATA": str(self.folder / "data")}), self.clock)
         self.clock.set(known["now"])
         self.admin, self.lead, self.other, self.spare = (known[who] for who in ("admin", "lead", "other", "spare"))

@@ -127,7 +127,7 @@ class Lab:
     @contextmanager
     def opened(self, copy: Path) -> Iterator[None]:
         """Serve a copy of the office, so that no operation meets what another one left."""
-        shutil.copytree(self.data, copy)
+        shutil.copytree(self.data, copy, symlinks=True)
         office = bootstrap(Settings.read({"PROVIDER_DATA": str(copy)}), self.clock)
         # Whatever the app keeps beside the office is of that office.
         self.app.extensions = {**self.extensions, "office": office}

@@ -66,7 +66,7 @@ class Office:
 
     def copied(self, data: Path) -> Office:
         """Return the same office in another directory. Nobody may be writing to this one."""
-        shutil.copytree(self.data, data)
+        shutil.copytree(self.data, data, symlinks=True)
         return replace(self, data=data)
 
     def moved(self, database: str) -> Office:

@@ -148,7 +148,7 @@ def test_what_is_no_address_of_a_database_is_wrong_usage(
 def test_a_server_that_does_not_answer_is_named_without_the_password(
     run: Run, tmp_path: Path, command: tuple[str, ...], variable: str, sqlite_templates: Any
 ) -> None:
-    shutil.copytree(sqlite_templates.founded, tmp_path / "data")
+    shutil.copytree(sqlite_templates.founded, tmp_path / "data", symlinks=True)
     port = free_port()
     said = run(command, PROVIDER_DATA=tmp_path / "data", **{variable: f"postgresql://u:{SECRET}@127.0.0.1:{port}/x"})
 
@@ -528,7 +528,8 @@ def test_views_of_another_version_are_left_alone_and_those_of_this_one_are_made(
     mine = place_of_views(closed)
     if isinstance(mine, Path):
         theirs = mine.with_name("views-00000000.sqlite")
-        mine.rename(theirs)
+        mine.resolve().rename(theirs)
+        mine.unlink()
     else:
         theirs = Schema(mine.url, "views_00000000")
         looked_up(closed, "events", f"ALTER SCHEMA {mine.name} RENAME TO {theirs.name}")
@@ -622,7 +623,7 @@ def test_moving_to_a_place_that_can_not_be_reached_writes_nothing(
     run: Run, tmp_path: Path, sqlite_templates: Any
 ) -> None:
     data = tmp_path / "data"
-    shutil.copytree(sqlite_templates.founded, data)
+    shutil.copytree(sqlite_templates.founded, data, symlinks=True)
     before = contents(Settings.read({"PROVIDER_DATA": str(data)}))
     url = f"postgresql://u:{SECRET}@127.0.0.1:{free_port()}/x"
     said = run(("move",), PROVIDER_DATA=data, PROVIDER_DATABASE_URL=url)

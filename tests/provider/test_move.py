@@ -37,7 +37,7 @@ from tests.stores import file_of
 @pytest.fixture
 def files(tmp_path: Path) -> Settings:
     """Settings of a back office in files, in which a course was completed."""
-    shutil.copytree(graduated().data, tmp_path / "data")
+    shutil.copytree(graduated().data, tmp_path / "data", symlinks=True)
     return Settings.read({"PROVIDER_DATA": str(tmp_path / "data")})
 
 

@@ -332,7 +332,8 @@ def test_what_is_recorded_stays_so_when_the_views_fail_and_the_next_command_heal
 def test_what_is_recorded_stays_so_when_the_views_are_destroyed(
     office: Office, thing: UUID, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    files = [Path(f"{office.views.place}{suffix}") for suffix in ("", "-wal", "-shm")]
+    live = cast(Path, office.views.place).resolve()
+    files = [live.with_name(f"{live.name}{suffix}") for suffix in ("", "-wal", "-shm")]
 
     def destroy(_: int) -> None:
         for file in files:
