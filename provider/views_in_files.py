@@ -267,7 +267,6 @@ class SqliteEdition:
                 driver.execute("UPDATE places SET indexes = ?", (indexes,))
         finally:
             driver.execute("DETACH apart")
-        _delete(apart.path)
 
     def settle(self, connection: Writing) -> None:
         connection.driver.execute("PRAGMA synchronous=FULL")
