@@ -1,4 +1,4 @@
-"""Where the file of a store is; that of the views is named for their versions."""
+"""Where the file of a store is; that of the views is where a link leads that is named for their versions."""
 
 from __future__ import annotations
 
@@ -11,4 +11,4 @@ from provider.views import place_of_views
 
 def file_of(settings: Settings, store: str) -> Path:
     """Return the database file of `events`, `views`, `vault`, `keys` or `desk`, where it is in a file."""
-    return cast(Path, place_of_views(settings)) if store == "views" else settings.store(store)
+    return cast(Path, place_of_views(settings)).resolve() if store == "views" else settings.store(store)

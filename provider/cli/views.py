@@ -41,14 +41,14 @@ def rebuild() -> None:
     """Make all views anew from the first event.
 
     Readers see the old ones until the new ones are complete. Nothing is sent to anybody again. A file that is damaged
-    is deleted, and all views are made in a new one; a server must then be started again.
+    is deleted, and the views are made in a new one, with which a server that runs goes on.
     """
     try:
         _rebuild()
     except Exception as error:
         if not _delete_damaged(error):
             raise
-        console.note("The views' database was damaged. It is made anew; start the server again.")
+        console.note("The views' database was damaged. It is made anew.")
         _rebuild()
 
 

@@ -50,7 +50,8 @@ def power_cut(office: Office, plan: Plan) -> Report:
                 with standing_still(server):
                     # Whatever was acknowledged by now was so before the cut.
                     acknowledged = list(load.acknowledged)
-                    shutil.copytree(office.data, copy.data, ignore=shutil.ignore_patterns("*.turn", "*.making"))
+                    ignored = shutil.ignore_patterns("*.turn", "*.making")
+                    shutil.copytree(office.data, copy.data, symlinks=True, ignore=ignored)
                 for store in ("vault", "keys", "desk"):
                     spoil_the_rest(copy.store(store), chance)
                 for store in lost:

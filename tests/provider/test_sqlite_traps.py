@@ -124,7 +124,7 @@ def test_no_reader_of_ours_keeps_a_journal_from_beginning_anew(office: Office, p
 
 def damage(office: Office, make: Callable[[Path, Path], None]) -> None:
     """Close an office, and do something to its views that an old copy may be needed for."""
-    views = office.views.place
+    views = file_of(office.settings, "views")
     old = views.with_name("old-views")
     office.views.catch_up()
     by_another(views, f"VACUUM INTO '{old}'")
@@ -150,6 +150,24 @@ def test_views_that_are_damaged_are_said_to_be_and_can_be_made_anew(
     again = bootstrap(settings, office.clock)
     assert again.views.verify() == []
     again.close()
+
+
+def test_an_office_that_is_open_goes_on_with_the_views_that_were_made_in_place_of_damaged_ones(
+    office: Office, person: Register, settings: Settings
+) -> None:
+    person("Grace", "Hopper")
+    office.views.catch_up()
+    by_another(file_of(settings, "views"), "PRAGMA wal_checkpoint(TRUNCATE)")
+    # After its first page, from which on an open connection may find anything.
+    with file_of(settings, "views").open("r+b") as file:
+        size = file.seek(0, 2)
+        file.seek(4096)
+        file.write(b"\xff" * (size - 4096))
+
+    assert provider(settings, "views", "rebuild")[0] == 0
+    person("Ada", "Lovelace")
+    assert office.views.position(office.views.lend()) == office.log.position()
+    assert office.views.verify() == []
 
 
 def test_views_are_never_deleted_for_damage_to_the_log(office: Office, person: Register, settings: Settings) -> None:
