@@ -6,7 +6,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
@@ -74,14 +74,19 @@ class SqliteViews:
             file = self.path.resolve()
             try:
                 connection = _connected(file)
-                self._set_up(connection)
             except (FileNotFoundError, sqlite3.OperationalError):
                 if file.exists():
                     raise
                 # A swap has just taken it away.
                 continue
-            if self._is_live(connection, where_there_is_none=False):
-                return connection
+            try:
+                self._set_up(connection)
+                if self._is_live(connection, where_there_is_none=False):
+                    return connection
+            except sqlite3.OperationalError:
+                if file.exists():
+                    connection.close()
+                    raise
             connection.close()
         raise sqlite3.OperationalError(f"{self.path} leads to another file whenever it is opened")
 
@@ -96,10 +101,19 @@ class SqliteViews:
 
     def _make_sure(self) -> None:
         """Let there be a file, with nothing in it where there was none."""
-        if not self.path.exists():
-            empty = self.new()
-            make_private(empty)
-            self.lead_to(empty)
+        if self.path.exists():
+            return
+        empty = self.new()
+        make_private(empty)
+        try:
+            # Never in place of a link that somebody else has made meanwhile.
+            self.path.symlink_to(empty.name)
+        except FileExistsError:
+            if self.path.exists():
+                _delete(empty)
+            else:
+                # It leads to a file that is gone.
+                self.lead_to(empty)
 
     def is_live(self, connection: Reading) -> bool:
         return self._is_live(connection.driver)
@@ -148,7 +162,8 @@ class SqliteViews:
     def tidy(self, _: Writing) -> None:
         if self.path.is_symlink():
             # Left by a file that stood where the link is now.
-            self._delete_journal()
+            for end in _JOURNALS:
+                self.path.with_name(self.path.name + end).unlink(missing_ok=True)
         kept = {self.path.resolve(), self.edition().path, self.edition(apart=True).path}
         for file in self._editions():
             if file not in kept:
@@ -190,21 +205,16 @@ class SqliteViews:
                 for file in self._editions():
                     _delete(file)
                 # Its own name last: where this is cut short, the rest is found again by it.
-                for end in (".turn", ".making", ".apart", ".use"):
+                for end in (*_JOURNALS, ".turn", ".making", ".apart", ".use", ""):
                     self.path.with_name(self.path.name + end).unlink(missing_ok=True)
-                self.delete()
         return nobody_uses_it
 
-    def delete(self) -> None:
-        """Delete all files in which there are rows."""
-        for file in self._editions():
+    def delete_damaged(self) -> bool:
+        """Delete the files that are damaged, also of an edition that is not finished, and say whether any was."""
+        damaged = [file for file in (self.path, *self._editions()) if file.is_file() and _is_damaged(file)]
+        for file in damaged:
             _delete(file)
-        self.path.unlink(missing_ok=True)
-        self._delete_journal()
-
-    def _delete_journal(self) -> None:
-        for end in _JOURNALS:
-            self.path.with_name(self.path.name + end).unlink(missing_ok=True)
+        return bool(damaged)
 
 
 @dataclass(frozen=True)
@@ -327,3 +337,13 @@ def _delete(file: Path) -> None:
     # The file first: without its journal it would be taken for whole.
     for end in ("", *_JOURNALS, ".link"):
         file.with_name(file.name + end).unlink(missing_ok=True)
+
+
+def _is_damaged(file: Path) -> bool:
+    try:
+        with closing(sqlite3.connect(file)) as raw:
+            said = raw.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        # One that is only locked, or can't be opened, is another matter.
+        return not isinstance(error, sqlite3.OperationalError)
+    return bool(said != "ok")

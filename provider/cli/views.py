@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,26 +79,13 @@ def verify() -> int:
 
 
 def _delete_damaged(error: Exception) -> bool:
-    """Delete the file of the views if it is damaged, and say so; the damage may also be in the log."""
+    """Delete the files of the views that are damaged, and say whether any was; the damage may also be in the log."""
     from provider.outage import damaged
     from provider.views import place_of_views
     from provider.views_in_files import SqliteViews
 
     place = place_of_views(console.settings())
-    if not (damaged(error) and isinstance(place, Path) and _is_damaged(place)):
-        return False
-    SqliteViews(place).delete()
-    return True
-
-
-def _is_damaged(file: Path) -> bool:
-    try:
-        with closing(sqlite3.connect(file)) as raw:
-            said = raw.execute("PRAGMA quick_check(1)").fetchone()[0]
-    except sqlite3.DatabaseError as error:
-        # One that is only locked, or can't be opened, is another matter.
-        return not isinstance(error, sqlite3.OperationalError)
-    return bool(said != "ok")
+    return damaged(error) and isinstance(place, Path) and SqliteViews(place).delete_damaged()
 
 
 @contextmanager

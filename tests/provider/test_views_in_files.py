@@ -14,10 +14,12 @@ from typing import Any, cast
 
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.exc import DatabaseError
 
 from projections.projection import Reading, holds
 from provider import views_in_files
 from provider.log import EventLog
+from provider.outage import damaged
 from provider.views import Views
 from provider.views_database import Writing
 from provider.views_in_files import Connection, SqliteEdition, SqliteViews
@@ -326,6 +328,45 @@ def test_what_was_copied_while_it_was_made_is_not_gone_on_with(log: EventLog, vi
     assert copy.verify() == []
     copy.close()
     assert len(in_the_folder(copy)) == 2
+
+
+def test_only_files_that_are_damaged_are_deleted(log: EventLog, views: Views) -> None:
+    made(log, steps=9)
+    views.catch_up()
+    left = cut_short(views)
+    assert not SqliteViews(link(views)).delete_damaged()
+    with left.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * 4096)
+
+    with pytest.raises(DatabaseError, match="malformed") as told:
+        views.rebuild()
+    assert damaged(told.value)
+    assert SqliteViews(link(views)).delete_damaged()
+    assert counted(views) == [9]
+    assert how_far(views) == [4, 8, 10]
+    assert views.verify() == []
+
+
+def test_an_empty_file_never_takes_the_place_of_views_that_were_made_meanwhile(
+    log: EventLog, views: Views, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(log)
+    views.rebuild()
+    live, link_of = link(views).resolve(), link(views)
+    away = link_of.with_name("away")
+    link_of.rename(away)
+
+    def made_meanwhile(file: Path) -> None:
+        make_private(file)
+        away.rename(link_of)
+
+    make_private = views_in_files.make_private
+    monkeypatch.setattr(views_in_files, "make_private", made_meanwhile)
+    SqliteViews(link_of)._make_sure()
+
+    assert link_of.resolve() == live
+    assert [file.stem for file in link_of.parent.glob("views*.sqlite")] == sorted([live.stem, link_of.stem])
 
 
 def test_who_was_cut_short_leads_nowhere_when_another_has_brought_it_to_its_end(
