@@ -21,7 +21,7 @@ from provider.log import Entry, EventLog, Progress
 from provider.schema import Place
 from provider.views_database import A_NAME, FILLING, SORTING, Edition, ViewsDatabase, Writing, definition, places
 
-PAGE = 5_000
+PAGE = 7_000
 """Events that are folded at a time."""
 WORTH_TWO = 50_000
 """Events from which on it is worth a second process, which takes a moment to begin."""
@@ -238,7 +238,8 @@ class Maker:
     def drop(self, live: Writing) -> None:
         """Drop what was made, whoever made it; `live` is a connection that is in no transaction."""
         self.let_go()
-        for edition in (self._database.edition(apart=True), self.edition):
+        # In a schema they are one and the same.
+        for edition in {self._database.edition(apart=True), self.edition}:
             edition.drop(live)
 
     def let_go(self) -> None:

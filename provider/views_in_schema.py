@@ -169,7 +169,9 @@ class PostgresEdition:
             connection.driver.execute(";".join(statements))
 
     def clear(self, connection: Writing, projections: Sequence[str], tables: Sequence[str]) -> None:
-        connection.driver.execute(";".join(f"DROP TABLE IF EXISTS {table}{BESIDE}" for table in tables))
+        there = _tables(connection)
+        if found := [f"{table}{BESIDE}" for table in tables if f"{table}{BESIDE}" in there]:
+            connection.driver.execute(f"DROP TABLE {', '.join(found)}")
         connection.execute(places.delete().where(places.c.name.in_(projections)))
 
     def take_in(self, connection: Writing, apart: PostgresEdition, indexes: int) -> None:
