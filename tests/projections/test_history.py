@@ -243,14 +243,17 @@ def test_recorded_time_is_a_range_whose_end_does_not_count(log: Shelf) -> None:
         assert position_at(read, NOW + timedelta(days=1)) == 3
 
 
-@pytest.mark.parametrize("fall", [0, 30, 300, 30_000])
+@pytest.mark.parametrize(
+    ("step", "fall"), [(20, 0), (20, 30), (20, 300), (20, 30_000), (0.003, 0), (0.003, 0.02), (0.003, 7)]
+)
 def test_what_was_recorded_by_a_moment_is_found_though_stamps_fall(
-    monkeypatch: pytest.MonkeyPatch, log: Shelf, fall: int
+    monkeypatch: pytest.MonkeyPatch, log: Shelf, step: float, fall: float
 ) -> None:
     monkeypatch.setattr(view, "EVERY", 7)  # Until the shelf is verified, which was asked for later.
     chance = random.Random(fall)
     first = NOW - timedelta(days=1)
-    stamps = [first + timedelta(seconds=20 * i - chance.choice((0, 0, 0, chance.randint(0, fall)))) for i in range(90)]
+    falls = [chance.choice((0, 0, 0, chance.uniform(0, fall))) for _ in range(90)]
+    stamps = [first + timedelta(seconds=step * i - falls[i]) for i in range(90)]
     opened = replace(sample(AttendanceRegister.Opened, full=False), originator_version=1)
     events = [replace(opened, originator_id=uuid4(), timestamp=stamp) for stamp in stamps]
     for part in (events[:40], events[40:41], events[41:]):
@@ -258,15 +261,14 @@ def test_what_was_recorded_by_a_moment_is_found_though_stamps_fall(
         log.office.views.catch_up()
 
     moments = [*chance.sample(stamps, 25), first - timedelta(days=1), NOW]
-    moments += [moment + timedelta(seconds=chance.uniform(-20, 20)) for moment in moments]
+    moments += [moment + timedelta(seconds=chance.uniform(-step, step)) for moment in moments]
     with log.office.views.reading() as read:
         for moment in moments:
             assert position_at(read, moment) == next((i for i, s in enumerate(stamps) if s > moment), len(stamps))
             for newest_first in (False, True):
                 since = listing(read, recorded_from=moment, newest_first=newest_first, limit=100)
                 until = listing(read, recorded_to=moment, newest_first=newest_first, limit=100)
-                step = -1 if newest_first else 1
-                numbered = list(enumerate(stamps, 1))[::step]
+                numbered = list(enumerate(stamps, 1))[:: -1 if newest_first else 1]
                 assert [row["position"] for row in since] == [i for i, stamp in numbered if stamp >= moment]
                 assert [row["position"] for row in until] == [i for i, stamp in numbered if stamp < moment]
 
