@@ -72,7 +72,7 @@ subjects = view_table(
 """Whatever else an event names: both people of a substitution, all trainers of a session, everybody on a submission."""
 
 clock = view_table("history_clock", number("clock"), text("latest"), number("noted"), key=("clock",), now_only=True)
-"""One row: when the latest stamp so far was at the latest, and the last position in `times`."""
+"""One row: the end of the hundredth of a second in which the latest stamp lies, and the last position in `times`."""
 
 times = view_table("history_times", text("latest"), number("position"), key=("latest", "position"), only_added=True)
 """Every so often, how far the log is: up to this position, nothing was recorded later than this.

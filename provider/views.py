@@ -142,6 +142,9 @@ class Views:
     @contextmanager
     def _writing(self) -> Iterator[Writing]:
         connection = self._lend(self._database.to_write)
+        while not self._database.is_live(connection):
+            # A swap was waited for. It holds the right to write to what was live, so nothing moves from here on.
+            connection = self._lend(self._database.to_write)
         try:
             yield connection
         except BaseException:
@@ -183,7 +186,7 @@ class Views:
         """
         if to is not None and self._is_there(to):
             return self._seen
-        # Who read on here would keep a swap waiting, and with it whoever writes, and would not see what is written now.
+        # Who read on here would not see what is written now, and in a schema would keep a swap waiting.
         self.let_go()
         # Who starts an office may wait for long; a request may not.
         with self._turn if to is None else self._turn.soon():
@@ -254,7 +257,8 @@ class Views:
             return self._make_anew(progress)
 
     def _make_anew(self, progress: Progress | None) -> int:
-        # A process that was killed may have left something behind.
+        # A process that was killed may have left something behind, or nothing was ever made.
+        self._are_made()
         self._database.tidy(self._idle())
         self.maker.make(progress)
         while (end := self.log.position()) - self.maker.place > PAGE:
@@ -279,7 +283,7 @@ class Views:
                 live.end()
                 return False
             self._seen = reached
-        self._turn.note(reached)
+            self._turn.note(reached)
         return True
 
     @property

@@ -121,7 +121,7 @@ class Edition(Protocol):
     def go_live(self, live: Writing, connection: Writing, tables: Sequence[str], position: int) -> bool:
         """Let it be the live one, at this position, and say whether those who read let that be soon.
 
-        `live` is in a transaction that writes to the live tables, `connection` in none; it leads nowhere afterwards.
+        `live` is in a transaction that writes to the live tables, `connection` in none, and nobody's afterwards.
         """
 
     def drop(self, live: Writing) -> None:

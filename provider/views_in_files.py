@@ -6,7 +6,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
@@ -55,8 +55,10 @@ class SqliteViews:
 
     def engine(self) -> Engine:
         make_private_directory(self.path.parent)
-        if self.path.exists():
-            make_private(self.path.resolve())
+        # Nothing is made here: a swap may be taking away just now what is looked at.
+        with suppress(FileNotFoundError):
+            if self.path.stat().st_mode & 0o077:
+                self.path.resolve().chmod(0o600)
         engine = create_engine(
             "sqlite://", creator=self._connect, poolclass=QueuePool, pool_size=0, isolation_level="AUTOCOMMIT"
         )
@@ -72,22 +74,20 @@ class SqliteViews:
         for _ in range(ATTEMPTS):
             self._make_sure()
             file = self.path.resolve()
+            connection = None
             try:
                 connection = _connected(file)
-            except (FileNotFoundError, sqlite3.OperationalError):
-                if file.exists():
-                    raise
-                # A swap has just taken it away.
-                continue
-            try:
                 self._set_up(connection)
                 if self._is_live(connection, where_there_is_none=False):
-                    return connection
-            except sqlite3.OperationalError:
+                    live, connection = connection, None
+                    return live
+            except (FileNotFoundError, sqlite3.DatabaseError):
+                # What a swap has just taken away may be in any state.
                 if file.exists():
-                    connection.close()
                     raise
-            connection.close()
+            finally:
+                if connection is not None:
+                    connection.close()
         raise sqlite3.OperationalError(f"{self.path} leads to another file whenever it is opened")
 
     def _set_up(self, connection: Connection) -> None:
@@ -103,8 +103,8 @@ class SqliteViews:
         """Let there be a file, with nothing in it where there was none."""
         if self.path.exists():
             return
-        empty = self.new()
-        make_private(empty)
+        empty = self._named(f"{token_hex(4)}-empty")
+        _make(empty)
         try:
             # Never in place of a link that somebody else has made meanwhile.
             self.path.symlink_to(empty.name)
@@ -124,7 +124,9 @@ class SqliteViews:
         except FileNotFoundError:
             # Somebody has taken it away. What is open is good until there is another.
             return where_there_is_none
-        return connection.identity == (found.st_dev, found.st_ino)
+        if connection.identity == (found.st_dev, found.st_ino):
+            return True
+        return where_there_is_none and self.path.resolve().stem.endswith("-empty")
 
     def together(self, _: Reading) -> AbstractContextManager[object]:
         return nullcontext()
@@ -172,7 +174,7 @@ class SqliteViews:
     def _editions(self) -> list[Path]:
         """Return the files of all editions, and of those that were never finished."""
         ours = re.compile(
-            rf"({re.escape(self.path.stem)}\.[0-9a-f]{{8}}(-new|-apart)?{re.escape(self.path.suffix)})"
+            rf"({re.escape(self.path.stem)}\.[0-9a-f]{{8}}(-new|-apart|-empty)?{re.escape(self.path.suffix)})"
             rf"({'|'.join(_JOURNALS)}|\.link)?"
         )
         found = {match[1] for file in self.path.parent.iterdir() if (match := ours.fullmatch(file.name))}
@@ -211,10 +213,13 @@ class SqliteViews:
 
     def delete_damaged(self) -> bool:
         """Delete the files that are damaged, also of an edition that is not finished, and say whether any was."""
-        damaged = [file for file in (self.path, *self._editions()) if file.is_file() and _is_damaged(file)]
-        for file in damaged:
-            _delete(file)
-        return bool(damaged)
+        deleted = False
+        with closing(self.alone("making")) as making, making:
+            for file in (self.path.resolve(), *self._editions()):
+                if file.is_file() and _is_damaged(file):
+                    _delete(file)
+                    deleted = True
+        return deleted
 
 
 @dataclass(frozen=True)
@@ -233,7 +238,7 @@ class SqliteEdition:
         if not self.path.exists():
             # The journal of another file that had this name would be taken for its own.
             _delete(self.path)
-        make_private(self.path)
+        _make(self.path)
         engine = create_engine("sqlite://", creator=self._connect, poolclass=NullPool, isolation_level="AUTOCOMMIT")
         return Writing(engine.connect())
 
@@ -333,6 +338,14 @@ def _connected(file: Path) -> Connection:
     return connection
 
 
+def _make(file: Path) -> None:
+    """Make a file that is missing, of whoever owns the directory: an administrator may be doing this for a service."""
+    make_private(file)
+    if os.geteuid() == 0:
+        owner = file.parent.stat()
+        os.chown(file, owner.st_uid, owner.st_gid)
+
+
 def _delete(file: Path) -> None:
     # The file first: without its journal it would be taken for whole.
     for end in ("", *_JOURNALS, ".link"):
@@ -341,7 +354,7 @@ def _delete(file: Path) -> None:
 
 def _is_damaged(file: Path) -> bool:
     try:
-        with closing(sqlite3.connect(file)) as raw:
+        with closing(sqlite3.connect(f"{file.as_uri()}?mode=rw", uri=True)) as raw:
             said = raw.execute("PRAGMA quick_check(1)").fetchone()[0]
     except sqlite3.DatabaseError as error:
         # One that is only locked, or can't be opened, is another matter.

@@ -269,6 +269,69 @@ def test_views_that_were_taken_away_under_a_server_are_read_until_there_are_othe
     again.close()
 
 
+def test_an_empty_edition_is_not_gone_on_with_in_place_of_one_that_was_made(
+    log: EventLog, views: Views, tmp_path: Path
+) -> None:
+    made(log, steps=1)
+    views.catch_up()
+    link(views).resolve().unlink()
+    with closing(SqliteViews(link(views))._connect()) as other:
+        assert other.execute("SELECT * FROM sqlite_master").fetchall() == []
+
+    made(log, steps=2)
+    assert views.catch_up() == 5
+    assert counted(views) == [1, 2]
+    again = opened(tmp_path, log)
+    assert again.open()
+    again.close()
+    made(log, steps=3)
+    views.catch_up()
+    assert counted(views) == [1, 2, 3]
+    assert views.verify() == []
+    assert not [name for name in in_the_folder(views) if "empty" in name]
+
+
+def test_who_waited_for_a_swap_with_the_right_to_write_writes_to_what_is_live(log: EventLog, views: Views) -> None:
+    made(log)
+    views.catch_up()
+    live = link(views).resolve()
+    done_to(live, "PRAGMA wal_checkpoint(TRUNCATE)")
+    with closing(sqlite3.connect(live, isolation_level=None)) as swapping:
+        swapping.execute("BEGIN IMMEDIATE")
+        made(log)
+        waiting = Thread(target=views.catch_up)
+        waiting.start()
+        waiting.join(0.2)
+        assert waiting.is_alive()
+        new = live.with_name(f"{link(views).stem}.12345678.sqlite")
+        new.write_bytes(live.read_bytes())
+        SqliteViews(link(views)).lead_to(new)
+    waiting.join(10)
+
+    assert done_to(new, "SELECT position FROM places") == [(2,)]
+    assert done_to(live, "SELECT position FROM places") == [(1,)]
+
+
+def test_to_look_at_views_makes_no_file(views: Views) -> None:
+    views.close()
+    link(views).resolve().unlink()
+    before = in_the_folder(views)
+    SqliteViews(link(views)).engine().dispose()
+
+    assert in_the_folder(views) == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="Only an administrator makes views for others.")
+def test_what_an_administrator_makes_belongs_to_whoever_owns_the_directory(
+    log: EventLog, views: Views, tmp_path: Path
+) -> None:
+    os.chown(tmp_path, 12_345, 12_346)
+    views.rebuild()
+
+    found = link(views).stat()
+    assert (found.st_uid, found.st_gid) == (12_345, 12_346)
+
+
 class Cut(Exception):
     """Ends a rebuild in the middle."""
 
