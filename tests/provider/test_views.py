@@ -170,7 +170,7 @@ def test_a_rebuild_that_was_killed_is_gone_on_with(log: EventLog, place: Places)
     # The process that makes the other half for it is in the middle of it, and lives on for a while. It goes in small
     # steps until then, or it could be at the end before anybody looks.
     orphan = child_of(other.pid)
-    while (begun := far(views, "test_listing", apart=True)) is None:
+    while (begun := far(views, apart=True)) is None:
         os.kill(orphan, SIGCONT)
         sleep(0.02)
         os.kill(orphan, SIGSTOP)
@@ -184,7 +184,7 @@ def test_a_rebuild_that_was_killed_is_gone_on_with(log: EventLog, place: Places)
 
     assert again.is_alive()
     assert told == []
-    assert begun <= (far(views, "test_listing", apart=True) or 0) < end
+    assert begun <= (far(views, apart=True) or 0) < end
     os.kill(orphan, SIGCONT)
     again.join()
     assert told[-1] == (end + 2, end + 2)
@@ -222,13 +222,13 @@ def test_a_rebuild_that_was_ended_is_gone_on_with(log: EventLog, views: Views):
     assert views.verify() == []
 
 
-def far(views: Views, name: str = "test_counting", *, apart: bool = False) -> int | None:
-    """Return how far a view is where it is just being made; None before that was begun."""
+def far(views: Views, *, apart: bool = False) -> int | None:
+    """Return how far the first view is where it is just being made; None before that was begun."""
     place = beside(views, apart=apart)
     if isinstance(place, Path) and not place.exists():
         return None
     try:
-        found = done_to(place, f"SELECT position FROM places WHERE name = '{name}'")
+        found = done_to(place, "SELECT position FROM places WHERE name = 'test_counting'")
     except sqlite3.OperationalError:
         # It was stopped just when it made the file, or wrote to it.
         return None

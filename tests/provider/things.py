@@ -83,7 +83,7 @@ class Thing(Aggregate):
 things = view_table(
     "test_things", uid("thing"), text("name"), number("count"), json("steps"), key=("thing",), indexes=[("name",)]
 )
-counting = Projection("test_counting", version=1, tables=(things,))
+counting = Projection("test_counting", version=1, tables=(things,), half=1)
 
 
 @counting.on(Thing.Made)
@@ -104,7 +104,7 @@ def ended(rows: Rows, event: Thing.Ended) -> None:
 
 
 listed = view_table("test_listed", uid("thing"), number("made"), key=("thing",))
-listing = Projection("test_listing", version=1, tables=(listed,), half=1)
+listing = Projection("test_listing", version=1, tables=(listed,))
 """Another view of the same things; of two processes, the second makes the first one."""
 
 
