@@ -113,7 +113,7 @@ class Views:
             # The server was restarted, or another edition went live; there may be no other connection yet.
             self._local.connection = None
             self._lent.discard(mine)
-            mine.close() if mine.closed else mine.discard()
+            mine.discard()
         lent = self._local.connection = Writing(self.engine.connect())
         self._lent.add(lent)
         lent.begin(opening)

@@ -57,7 +57,8 @@ class Writing(Reading):
 
     def discard(self) -> None:
         """Close it for good: nobody is given it again."""
-        self._connection.invalidate()
+        if not self._connection.closed:
+            self._connection.invalidate()
         self._connection.close()
 
 

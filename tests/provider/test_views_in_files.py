@@ -30,13 +30,6 @@ pytestmark = pytest.mark.sqlite
 
 
 @pytest.fixture
-def log(tmp_path: Path) -> Iterator[EventLog]:
-    log = EventLog(tmp_path / "events.sqlite")
-    yield log
-    log.close()
-
-
-@pytest.fixture
 def views(log: EventLog, tmp_path: Path) -> Iterator[Views]:
     views = opened(tmp_path, log)
     views.open()
