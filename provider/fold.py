@@ -8,8 +8,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple, Self
 
 import orjson
-from sqlalchemy import Dialect, Table
-from sqlalchemy.types import Boolean
+from sqlalchemy import Boolean, Column, Dialect, Integer, Table
 
 from projections.projection import (
     AS_IS,
@@ -37,14 +36,14 @@ AS_PLAIN = orjson.OPT_PASSTHROUGH_DATETIME
 class Shape:
     """The statements that read and write one table, ready for the driver, and how its rows are kept in memory.
 
-    In memory a row is a list of its values in the order of the columns, each as the table has it.
+    In memory a row is a list of its values in the order of the columns, with since and until, each as the driver takes
+    it: nothing is made of it when it is written.
     """
 
     def __init__(self, table: Table, dialect: Dialect, suffix: str) -> None:
         self.name = table.name + suffix
         columns = list(table.columns)[:-2]
-        self.columns = tuple(column.name for column in columns)
-        self.places = {name: i for i, name in enumerate(self.columns)}
+        self.places = {column.name: i for i, column in enumerate(columns)}
         self.key = tuple(table.info["key"])
         of_key = [self.places[name] for name in self.key]
         # Of one column, the function that gives several gives none.
@@ -54,9 +53,12 @@ class Shape:
         self.only_added: bool = table.info["only_added"]
         self.now_only: bool = table.info["now_only"]
         self.json = frozenset(column.name for column in columns if isinstance(column.type, JsonText))
-        self.flags = [i for i, column in enumerate(columns) if isinstance(column.type, Boolean)]
+        composing = Composing(dialect)
+        self.null = composing.null
+        self.row = composing.row(self.name, columns)
+        self.seen = composing.seen(columns)
         mark = "?" if dialect.paramstyle == "qmark" else "%s"
-        quoted = [dialect.identifier_preparer.quote(name) for name in self.columns]
+        quoted = [dialect.identifier_preparer.quote(name) for name in self.places]
         where = " AND ".join(f"{dialect.identifier_preparer.quote(k)} = {mark}" for k in self.key)
         marks = ", ".join([mark] * (len(quoted) + 2))
         self.insert = f"INSERT INTO {self.name} ({', '.join(quoted)}, since, until) VALUES ({marks})"
@@ -67,62 +69,91 @@ class Shape:
         )
         self.select = f"SELECT {', '.join(quoted)}, since FROM {self.name} WHERE {where} AND until = {FOREVER}"
 
-    def row(self, said: dict[str, Any]) -> list[Any]:
-        """Return a row that says this, and nothing in the other columns. What is given is used up.
-
-        :raises KeyError: one of the names is none of a column.
-        """
-        if not self.places.keys() >= said.keys():
-            self._must_know(said)
-        for name in self.json.intersection(said):
-            said[name] = _text(said[name])
-        row = list(map(said.get, self.columns))
-        if AS_IS.issuperset(map(type, row)):
-            return row
-        return [v if type(v) in AS_IS else PLAIN[type(v)](v) for v in row]
-
     def changed(self, before: list[Any], said: Mapping[str, Any]) -> list[Any]:
         """Return a row that says this, and in the other columns what was before.
 
         :raises KeyError: one of the names is none of a column.
         """
         row = before.copy()
-        json, places = self.json, self.places
+        json, places, null = self.json, self.places, self.null
         try:
             for name, v in said.items():
-                row[places[name]] = _text(v) if name in json else v if type(v) in AS_IS else PLAIN[type(v)](v)
+                if v is None:
+                    row[places[name]] = null
+                else:
+                    row[places[name]] = _text(v) if name in json else v if type(v) in AS_IS else PLAIN[type(v)](v)
         except KeyError:
-            self._must_know(said)
+            if unknown := said.keys() - places.keys():
+                raise KeyError(f"{self.name} has no column {', '.join(unknown)}.") from None
             raise
         return row
 
-    def _must_know(self, said: Mapping[str, Any]) -> None:
-        if unknown := said.keys() - self.places.keys():
-            raise KeyError(f"{self.name} has no column {', '.join(unknown)}.") from None
-
     def read(self, stored: Sequence[Any]) -> list[Any]:
-        """Return a stored row as it is kept in memory; JSON stays text."""
-        row = list(stored[: len(self.columns)])
-        for i in self.flags:
-            if row[i] is not None:
-                row[i] = bool(row[i])
+        """Return a row that still holds, of what `select` found, as it is kept in memory; JSON stays text."""
+        row = [self.null if v is None else v for v in stored]
+        row.append(FOREVER)
         return row
 
-    def seen(self, row: Sequence[Any]) -> Row:
-        """Return a row as handlers see it: by the names of its columns, with its JSON values read."""
-        seen = dict(zip(self.columns, row, strict=True))
-        for name in self.json:
-            if (text := seen[name]) is not None:
-                seen[name] = orjson.loads(text)
-        return seen
+
+class Composing:
+    """Composes the functions that make rows of one table, as those of a named tuple are composed.
+
+    One for all tables, which looks at names and types as it goes, takes more than twice as long, and there is nothing
+    that a rebuild does as often.
+    """
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.in_sqlite = dialect.name == "sqlite"
+        # Python's driver looks for an adapter of None and of flags, which takes several times as long as to write
+        # another value; SQLite writes NULL where it is given what is not a number.
+        self.null = float("nan") if self.in_sqlite else None
+        self._names = {"_null": self.null, "_ever": FOREVER, "_plain": PLAIN, "_text": _text, "_read": orjson.loads}
+
+    def row(self, name: str, columns: Sequence[Column[Any]]) -> Callable[..., list[Any]]:
+        """Return a function that makes a row of a position, since when it holds, and of named values.
+
+        Nothing is in the columns that are not named. It raises a TypeError for a name that is none of a column.
+        """
+        names = ", ".join(f"{column.name}=None" for column in columns)
+        values = ", ".join(self._made(column) for column in columns)
+        made: Callable[..., list[Any]] = self._function(f"_since, /, *, {names}", f"[{values}, _since, _ever]")
+        made.__qualname__ = name
+        return made
+
+    def seen(self, columns: Sequence[Column[Any]]) -> Callable[[list[Any]], Row]:
+        """Return a function that gives a row as handlers see it: by the names of its columns, with its JSON read."""
+        values = ", ".join(f"{column.name!r}: {self._seen(column, f'row[{i}]')}" for i, column in enumerate(columns))
+        made: Callable[[list[Any]], Row] = self._function("row", f"{{{values}}}")
+        return made
+
+    def _function(self, of: str, gives: str) -> Any:
+        return eval(f"lambda {of}: {gives}", self._names)  # noqa: S307
+
+    def _made(self, column: Column[Any]) -> str:
+        """Return the expression that makes a value of this column of what was named."""
+        name, kind = column.name, type(column.type)
+        if kind is JsonText:
+            plain = f"_text({name})"
+        elif kind is Boolean:
+            plain = f"+{name}" if self.in_sqlite else name
+        else:
+            usual = "int" if issubclass(kind, Integer) else "str"
+            plain = f"{name} if {name}.__class__ is {usual} else _plain[{name}.__class__]({name})"
+        return f"_null if {name} is None else {plain}"
+
+    def _seen(self, column: Column[Any], value: str) -> str:
+        """Return the expression that gives what handlers see of a value of this column."""
+        kind = type(column.type)
+        seen = f"_read({value})" if kind is JsonText else f"{value} == 1" if kind is Boolean else value
+        return f"None if {value} is _null else {seen}"
 
 
 def _only(place: int) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
     return lambda row: (row[place],)
 
 
-def _text(value: object) -> str | None:
-    return None if value is None else orjson.dumps(value, default=plain, option=AS_PLAIN).decode()
+def _text(value: object) -> str:
+    return orjson.dumps(value, default=plain, option=AS_PLAIN).decode()
 
 
 @lru_cache(maxsize=1024)
@@ -131,67 +162,63 @@ def shape_of(table: Table, dialect: Dialect, suffix: str) -> Shape:
     return Shape(table, dialect, suffix)
 
 
-class Kept:
-    """A row in memory: its values (None once deleted), where it begins, and whether that is in the table already.
-
-    `seen` is the row as handlers see it, made when one looks.
-    """
-
-    __slots__ = ("seen", "since", "stored", "values")
-
-    def __init__(self, values: list[Any] | None, since: int, *, stored: bool) -> None:
-        self.values = values
-        self.since = since
-        self.stored = stored
-        self.seen: Row | None = None
-
-
-UNKNOWN = Kept(None, 0, stored=False)
+UNKNOWN: list[Any] = []
 """What stands for a row that is not in memory; None is one that is not in the table either."""
 
 
 class Sheet:
     """The rows of one table that a page touches.
 
-    `kept` are those touched of late, `older` those of a while ago; what is older still is forgotten.
+    `kept` are those touched of late, `older` those of a while ago; what is older still is forgotten. `seen` are those
+    of `kept` that a handler looked at, as it saw them. `touched` are those that are not in the table yet.
     """
 
-    __slots__ = ("closed", "kept", "older", "past", "shape", "touched")
+    __slots__ = ("closed", "kept", "older", "past", "seen", "shape", "touched")
 
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
-        self.kept: dict[tuple[Any, ...], Kept | None] = {}
-        self.older: dict[tuple[Any, ...], Kept | None] = {}
-        self.touched: dict[tuple[Any, ...], Kept] = {}
+        self.kept: dict[tuple[Any, ...], list[Any] | None] = {}
+        self.older: dict[tuple[Any, ...], list[Any] | None] = {}
+        self.seen: dict[tuple[Any, ...], Row] = {}
+        self.touched: dict[tuple[Any, ...], list[Any]] = {}
         self.closed: list[tuple[Any, ...]] = []
         self.past: list[list[Any]] = []
 
-    def end(self, key: tuple[Any, ...], found: Kept, position: int) -> None:
+    def end(self, key: tuple[Any, ...], row: list[Any], position: int) -> None:
         """Let a version of a row end; one that began at this very position never was."""
-        if found.stored:
+        since = row[-2]
+        if key not in self.touched:
             ending = () if self.shape.now_only else (position,)
-            self.closed.append((*ending, *key, found.since))
-        elif found.values is not None and found.since != position and not self.shape.now_only:
-            self.past.append([*found.values, found.since, position])
+            self.closed.append((*ending, *key, since))
+        elif since != position and not self.shape.now_only:
+            row[-1] = position
+            self.past.append(row)
 
-    def begin(self, key: tuple[Any, ...], row: list[Any], position: int) -> None:
+    def begin(self, key: tuple[Any, ...], row: list[Any]) -> None:
         """Let a row begin."""
-        self.kept[key] = self.touched[key] = Kept(row, position, stored=False)
+        self.kept[key] = self.touched[key] = row
+        self.seen.pop(key, None)
+
+    def gone(self, key: tuple[Any, ...]) -> None:
+        """Let there be no row any more."""
+        self.kept[key] = None
+        self.touched.pop(key, None)
+        self.seen.pop(key, None)
 
     def flush(self, connection: Reading) -> None:
         """Write all that is new."""
         if self.closed:
             connection.driver.cursor().executemany(self.shape.close, self.closed)
             self.closed = []
-        rows = self.past
-        for kept in self.touched.values():
-            if kept.values is not None:
-                rows.append([*kept.values, kept.since, FOREVER])
-                kept.stored = True
-        if rows:
-            connection.driver.cursor().executemany(self.shape.insert, rows)
+        self.past += self.touched.values()
+        if self.past:
+            connection.driver.cursor().executemany(self.shape.insert, self.past)
             self.past = []
         self.touched = {}
+
+    def forget(self) -> None:
+        """Forget what was not touched of late."""
+        self.older, self.kept, self.seen = self.kept, {}, {}
 
 
 class Sheets(dict[Table, Sheet]):
@@ -219,68 +246,65 @@ class Fold:
 
     def get(self, table: Table, *key: object) -> Row | None:
         sheet = self.sheets[table]
-        found = self._find(sheet, _plain_key(key))
-        if found is None or found.values is None:
-            return None
-        if found.seen is None:
-            found.seen = sheet.shape.seen(found.values)
-        return found.seen
+        plain_key = _plain_key(key)
+        seen = sheet.seen.get(plain_key)
+        if seen is None:
+            row = self._find(sheet, plain_key)
+            if row is not None:
+                seen = sheet.seen[plain_key] = sheet.shape.seen(row)
+        return seen
 
     def add(self, table: Table, **values: object) -> None:
         sheet = self.sheets[table]
         shape = sheet.shape
-        row = shape.row(values)
+        row = shape.row(self.position, **values)
         if shape.only_added:
-            row += (self.position, FOREVER)
             sheet.past.append(row)
         else:
-            sheet.begin(shape.key_of(row), row, self.position)
+            sheet.begin(shape.key_of(row), row)
 
     def put(self, table: Table, **values: object) -> None:
         sheet = self.sheets[table]
-        row = sheet.shape.row(values)
+        row = sheet.shape.row(self.position, **values)
         key = sheet.shape.key_of(row)
-        found = self._find(sheet, key)
-        if found is not None:
-            if found.values == row:
+        before = self._find(sheet, key)
+        if before is not None:
+            if before[:-2] == row[:-2]:
                 return
-            sheet.end(key, found, self.position)
-        sheet.begin(key, row, self.position)
+            sheet.end(key, before, self.position)
+        sheet.begin(key, row)
 
     def change(self, table: Table, *key: object, **values: object) -> None:
         sheet = self.sheets[table]
         plain_key = _plain_key(key)
-        found = self._find(sheet, plain_key)
-        if found is None or found.values is None:
+        before = self._find(sheet, plain_key)
+        if before is None:
             return
-        row = sheet.shape.changed(found.values, values)
-        if row == found.values:
-            return
-        sheet.end(plain_key, found, self.position)
-        sheet.begin(plain_key, row, self.position)
+        row = sheet.shape.changed(before, values)
+        if row != before:
+            sheet.end(plain_key, before, self.position)
+            row[-2] = self.position
+            sheet.begin(plain_key, row)
 
     def delete(self, table: Table, *key: object) -> None:
         sheet = self.sheets[table]
         plain_key = _plain_key(key)
-        found = self._find(sheet, plain_key)
-        if found is not None and found.values is not None:
-            sheet.end(plain_key, found, self.position)
-            sheet.kept[plain_key] = None
-            sheet.touched.pop(plain_key, None)
+        before = self._find(sheet, plain_key)
+        if before is not None:
+            sheet.end(plain_key, before, self.position)
+            sheet.gone(plain_key)
 
-    def _find(self, sheet: Sheet, key: tuple[Any, ...]) -> Kept | None:
+    def _find(self, sheet: Sheet, key: tuple[Any, ...]) -> list[Any] | None:
         found = sheet.kept.get(key, UNKNOWN)
         if found is not UNKNOWN:
             return found
         found = sheet.older.get(key, UNKNOWN)
-        if found is not UNKNOWN:
-            sheet.kept[key] = found
-            return found
-        if self.complete:
-            return None
-        # By the driver itself: a row is looked up for most events, and is quicker read than described.
-        row = self.connection.driver.execute(sheet.shape.select, key).fetchone()
-        found = None if row is None else Kept(sheet.shape.read(row), row[-1], stored=True)
+        if found is UNKNOWN:
+            if self.complete:
+                return None
+            # By the driver itself: a row is looked up for most events, and is quicker read than described.
+            row = self.connection.driver.execute(sheet.shape.select, key).fetchone()
+            found = None if row is None else sheet.shape.read(row)
         sheet.kept[key] = found
         return found
 
@@ -307,7 +331,7 @@ class Fold:
         if sum(len(sheet.kept) for sheet in self.sheets.values()) > KEPT_ROWS:
             for sheet in self.sheets.values():
                 self.complete = self.complete and not sheet.older
-                sheet.older, sheet.kept = sheet.kept, {}
+                sheet.forget()
 
 
 class Handlers(NamedTuple):

@@ -9,8 +9,10 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib import import_module
 from itertools import islice
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID, uuid4
 from weakref import WeakSet
 
@@ -29,7 +31,6 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from provider.durable import file_of, wipe_journal, writing
 
@@ -44,11 +45,13 @@ _KEYS = Table(
 )
 _ERASURES = Table("erasures", KEYS_TABLES, Column("count", BigInteger, nullable=False))
 
-_MAKE = {
-    "sqlite": sqlite.insert(_KEYS).on_conflict_do_nothing(),
-    "postgresql": postgresql.insert(_KEYS).on_conflict_do_nothing(),
-}
-"""Make keys for those owners that have none."""
+
+@lru_cache
+def _make(dialect: str) -> Any:
+    """Return the statement that makes keys for those owners that have none."""
+    # Both say it alike, and to load the dialect that is not there takes a tenth of a process' start.
+    return import_module(f"sqlalchemy.dialects.{dialect}").insert(_KEYS).on_conflict_do_nothing()
+
 
 _NONCE = 12  # bytes
 _IN_ONE_STATEMENT = 500
@@ -183,7 +186,7 @@ class Keys:
                 ]
                 with writing(self._engine) as connection:
                     # Another process may have made some of them meanwhile.
-                    connection.execute(_MAKE[connection.dialect.name], made)
+                    connection.execute(_make(connection.dialect.name), made)
                     rows = list(connection.execute(query))
             for key in map(_key, rows):
                 found[key.owner] = key
