@@ -89,7 +89,7 @@ trainer_rows = view_table(
     "courses_trainers", uid("course"), uid("person"), text("role"), key=("course", "person"), indexes=[("person",)]
 )
 
-courses = Projection("courses", version=2, tables=(course_rows, session_rows, trainer_rows), half=1)
+courses = Projection("courses", version=2, tables=(course_rows, session_rows, trainer_rows))
 
 
 @courses.on(Course.Drafted)

@@ -241,7 +241,7 @@ def _line_remade(rows: Rows, event: Submission.LineRemade) -> None:
 
 def _rests_on(rows: Rows, bases: Iterable[Basis], person: UUID | str) -> list[list[Any]]:
     return [
-        [str(basis.stream), basis.aspect.value, _place(rows, basis.stream, basis.aspect, person), basis.version]
+        [str(basis.stream), basis.aspect, _place(rows, basis.stream, basis.aspect, person), basis.version]
         for basis in bases
     ]
 
@@ -349,10 +349,14 @@ def _compare(rows: Rows, event: Any, known: Row, *, place: str | None = None) ->
     """Find what has moved of all that a document rests on, or of what is noted in one place."""
     if not _counts(rows, known):
         return
+    noted: dict[str, Mapping[str, Move]] = {}
     for stream, aspect, where, version in known["rests_on"]:
         if place is None or where == place:
-            move = _moved(rows, known, stream, aspect, where)
-            if move is not None and move[0] > version:
+            if where not in noted:
+                row = rows.get(places, where)
+                noted[where] = {} if row is None else row["moves"]
+            # Nothing at all has moved in most places.
+            if (moves := noted[where]) and (move := _moved(moves, known, stream, aspect)) and move[0] > version:
                 _find(rows, event, known, stream, aspect, version, move)
 
 
@@ -365,10 +369,8 @@ def _counts(rows: Rows, known: Row) -> bool:
     return known["line"] in expected(rows, parts, known["document"], known["part"])["exported"]
 
 
-def _moved(rows: Rows, known: Row, stream: str, aspect: str, place: str) -> Move | None:
-    """Return the last event that set the aspect again, None where none did."""
-    row = rows.get(places, place)
-    moves: Mapping[str, Move] = {} if row is None else row["moves"]
+def _moved(moves: Mapping[str, Move], known: Row, stream: str, aspect: str) -> Move | None:
+    """Return the last event that set the aspect again, of those noted in its place; None where none did."""
     if aspect == Aspect.REGISTER:
         return moves.get(f"{aspect}/{stream}")
     if aspect == Aspect.BODY_EMAIL:

@@ -140,8 +140,12 @@ _NAMING = frozenset(
     {
         "approved_by",
         "copied_from",
+        "elsewhere",
         "enrolment",
+        "facts",
         "lead",
+        "line",
+        "lines",
         "on_behalf_of",
         "register",
         "requested_by",
@@ -150,12 +154,12 @@ _NAMING = frozenset(
         "survivor",
         "trainer",
         "trainer_person",
+        "trainers",
     }
 )
-"""Members by which an event names a person or a thing, beside the two below; marks, devices and tokens are neither."""
-
-_HOLDING = frozenset({"elsewhere", "facts", "line", "lines", "trainers"})
-"""Members that hold such names further in, or numbers that stand for somebody."""
+"""Members by which an event names a person or a thing, beside its course and person: ids, lists of them, what holds
+them further in, or numbers that stand for somebody. Marks, devices and tokens are neither person nor thing.
+"""
 
 
 @history.on_every
@@ -186,11 +190,14 @@ def entered(rows: Rows, event: Stored) -> None:
         request=rows.request["id"] if rows.request else None,
     )
     _time_went_on(rows, stamp)
-    named = {said[name] for name in _NAMING.intersection(said)}
-    named.add(thing.get("person"))
-    for name in _HOLDING.intersection(said):
-        named.update(_held(rows, stream, course, said[name]))
-    for subject in named - {None, stream, course, person}:
+    named = {thing.get("person")}
+    for name in _NAMING.intersection(said):
+        if isinstance(value := said[name], str):
+            named.add(value)
+        else:
+            named.update(_held(rows, stream, course, value))
+    named -= {None, stream, course, person}
+    for subject in named:
         rows.add(subjects, subject=subject, position=rows.position)
 
 

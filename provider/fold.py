@@ -348,9 +348,8 @@ class Handlers(NamedTuple):
 
 
 def _plain_key(key: tuple[object, ...]) -> tuple[Any, ...]:
-    for part in key:
-        if type(part) not in AS_IS:
-            break
-    else:
-        return key
+    if len(key) == 1:
+        # Nearly all have one part; to go through it as through several is felt.
+        kind = type(key[0])
+        return key if kind in AS_IS else (PLAIN[kind](key[0]),)
     return tuple([part if type(part) in AS_IS else PLAIN[type(part)](part) for part in key])

@@ -21,7 +21,7 @@ from provider.log import Entry, EventLog, Progress
 from provider.schema import Place
 from provider.views_database import A_NAME, FILLING, SORTING, Edition, ViewsDatabase, Writing, definition, places
 
-PAGE = 7_000
+PAGE = 12_000
 """Events that are folded at a time."""
 WORTH_TWO = 50_000
 """Events from which on it is worth a second process, which takes a moment to begin."""

@@ -232,7 +232,7 @@ class StoredUUID(UUID):
     text: str
 
     def __init__(self, text: str) -> None:
-        object.__setattr__(self, "text", text)
+        _set_text(self, text)
 
     def __getattr__(self, name: str) -> Any:
         # Only what was never set comes here: the number that `UUID` makes everything else of.
@@ -251,6 +251,8 @@ class StoredUUID(UUID):
 
 
 PLAIN[StoredUUID] = attrgetter("text")
+# What `object.__setattr__` comes to, without the look for it: ids are frozen.
+_set_text = StoredUUID.__dict__["text"].__set__
 
 
 @lru_cache(maxsize=16_384)

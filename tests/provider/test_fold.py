@@ -214,7 +214,7 @@ def test_a_column_that_a_table_has_not_is_said_to_be_none(memory: Engine, doing:
         fold = Fold(Reading(connection))
         fold.put(single, thing=THINGS[0])
         key = (THINGS[0],) if doing == "change" else ()
-        with pytest.raises((KeyError, TypeError), match="test_single.*nope"):
+        with pytest.raises((KeyError, TypeError), match=r"test_single.*nope"):
             getattr(fold, doing)(single, *key, **({} if key else {"thing": THINGS[1]}), nope=1)
 
 
