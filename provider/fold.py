@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple, Self
 
@@ -156,10 +155,15 @@ def _text(value: object) -> str:
     return orjson.dumps(value, default=plain, option=AS_PLAIN).decode()
 
 
-@lru_cache(maxsize=1024)
+_SHAPES: dict[tuple[Table, str, str], Shape] = {}
+
+
 def shape_of(table: Table, dialect: Dialect, suffix: str) -> Shape:
-    """Return the table's shape, made once: every command folds."""
-    return Shape(table, dialect, suffix)
+    """Return the table's shape, made once for all databases of a kind: every command folds."""
+    known = table, dialect.name, suffix
+    if (shape := _SHAPES.get(known)) is None:
+        shape = _SHAPES[known] = Shape(table, dialect, suffix)
+    return shape
 
 
 UNKNOWN: list[Any] = []
