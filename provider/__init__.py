@@ -3,5 +3,5 @@
 import gc
 
 # A server that starts makes 150,000 objects that stay. To look for garbage among them whenever there are 700 more takes
-# a tenth of its start; what a request leaves behind goes without being looked for.
+# a tenth of its start.
 gc.set_threshold(50_000, 20, 50)

@@ -128,6 +128,8 @@ def _load() -> None:
     import_module("api.app").routed()
     gc.collect()
     gc.freeze()
+    # From here on there is what requests leave behind. Not to look for it for long takes a worker twenty megabytes.
+    gc.set_threshold(700, 10, 10)
 
 
 def _left_behind(folder: Path) -> bool:

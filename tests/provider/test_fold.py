@@ -9,7 +9,7 @@ from uuid import UUID
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, StaticPool, Table, create_engine, select
 from sqlalchemy.schema import CreateTable
@@ -163,6 +163,15 @@ def memory() -> Iterator[Engine]:
     engine.dispose()
 
 
+FULL: dict[str, Any] = {"thing": THINGS[0], "count": 1, "said": [1, 2], "done": True}
+EMPTY: dict[str, Any] = {"thing": THINGS[0]}
+NOTHING: dict[str, Any] = {**EMPTY, "count": None, "said": None, "done": None}
+
+
+# What chance comes by too seldom: rows that say nothing, read back and changed, and one that was looked at and is gone.
+@example(done=[(1, "put", single, EMPTY), "another", (1, "get", single, EMPTY)], complete=False)
+@example(done=[(1, "put", single, FULL), (1, "change", single, NOTHING), (1, "get", single, EMPTY)], complete=True)
+@example(done=[(1, kind, single, FULL) for kind in ("put", "get", "delete", "get")], complete=True)
 @given(st.lists(st.one_of(doings(), st.sampled_from(["flush", "another"])), max_size=40), st.booleans())
 def test_a_fold_writes_every_version_of_a_row_once(memory: Engine, done: list[Any], complete: bool):
     room, folding.KEPT_ROWS = folding.KEPT_ROWS, 3  # So that some are forgotten and looked for.
