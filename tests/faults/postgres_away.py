@@ -38,6 +38,10 @@ def postgres_away(office: Office, plan: Plan) -> Report:
         servers = [Server(office.data, PROVIDER_DATABASE_URL=cluster.url) for _ in range(2)]
         load = Load(office, servers)
         worker = office.program("worker")
+        assert worker.stderr is not None
+        # Its first line: one that starts while the database is away says so and ends, for others to start it again.
+        begun = worker.stderr.readline()
+        report.expect("following the log" in begun, f"the worker did not begin: {begun}")
         try:
             with serving(*servers):
                 _trouble(cluster, load, plan, report)
