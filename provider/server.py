@@ -128,7 +128,7 @@ def _load() -> None:
     import_module("api.app").routed()
     gc.collect()
     gc.freeze()
-    # From here on there is what requests leave behind. Not to look for it for long takes a worker twenty megabytes.
+    # From here on there is what requests leave behind, and not to look for it for long takes memory.
     gc.set_threshold(700, 10, 10)
 
 
