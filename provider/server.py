@@ -20,6 +20,7 @@ from typing import Any
 from gunicorn.glogging import Logger as GunicornLogger
 from prometheus_client import values
 
+from provider import USUAL
 from provider.http_worker import HttpWorker
 from provider.log_lines import JsonLines, line
 
@@ -129,7 +130,7 @@ def _load() -> None:
     gc.collect()
     gc.freeze()
     # From here on there is what requests leave behind, and not to look for it for long takes memory.
-    gc.set_threshold(700, 10, 10)
+    gc.set_threshold(*USUAL)
 
 
 def _left_behind(folder: Path) -> bool:
