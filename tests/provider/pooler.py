@@ -8,7 +8,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 GSS_OR_TLS = {80877103, 80877104}
@@ -83,9 +82,11 @@ class Pooler:
         server = socket.socket(socket.AF_UNIX)
         server.connect(self._server)
         server.sendall(self._asked)
-        self._greeting = b""
-        while self._greeting[-6:-5] != READY:
-            self._greeting += _message(server)[1]
+        greeting = b""
+        while greeting[-6:-5] != READY:
+            greeting += _message(server)[1]
+        # In one piece: another client may be greeted meanwhile.
+        self._greeting = greeting
         return server
 
     def _transaction(self, client: socket.socket) -> bool:
@@ -97,21 +98,23 @@ class Pooler:
         server = self._free.pop() if self._free else self._connect()
         while True:
             server.sendall(message)
-            if kind in (SYNC, QUERY) and self._answer(client, server) == b"I":
-                self._free.append(server)
+            if kind in (SYNC, QUERY) and self._answer(client, server):
                 return True
             kind, message = _message(client)
             if kind == TERMINATE:
                 server.close()
                 return False
 
-    def _answer(self, client: socket.socket, server: socket.socket) -> Any:
-        """Hand on what the server says until it is ready again, and return whether it is in a transaction."""
+    def _answer(self, client: socket.socket, server: socket.socket) -> bool:
+        """Hand on what the server says until it is ready again, and say whether the transaction has ended."""
         while True:
             kind, message = _message(server)
+            if ended := kind == READY and message.endswith(b"I"):
+                # Before the client hears of it: whoever begins one then gets this server.
+                self._free.append(server)
             client.sendall(message)
             if kind == READY:
-                return message[-1:]
+                return ended
 
 
 @contextmanager
