@@ -254,6 +254,7 @@ def recorded(office: Office, course: Course) -> tuple[Counter[str], Counter[UUID
     return marks, people
 
 
+@pytest.mark.slow
 def test_what_was_acknowledged_is_there_after_a_kill_and_what_was_not_can_be_sent_again(
     course: Course, tmp_path: Path
 ) -> None:

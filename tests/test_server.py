@@ -119,6 +119,7 @@ def test_a_server_whose_stderr_is_closed_answers_all_the_same(tmp_path: Path) ->
         closed.wait(20)
 
 
+@pytest.mark.slow
 def test_a_server_that_is_told_to_end_ends_though_connections_are_kept(tmp_path: Path) -> None:
     with small(tmp_path) as server:
         wire = Wire(server.port)

@@ -68,6 +68,7 @@ def test_the_migrations_are_one_line_and_the_last_by_name_is_the_newest(name):
     assert len(revisions) == len(list((directory / name).glob("v*.py")))
 
 
+@pytest.mark.slow
 def test_four_processes_that_start_at_once_make_the_tables_once(place: Places):
     stores = [(place(f"x{number}"), name) for number, name in enumerate(list(TABLES) * 2)]
     with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as processes:

@@ -159,6 +159,7 @@ def rebuild_by_two(events: Place, views: Place) -> None:
     making.rebuild()
 
 
+@pytest.mark.slow
 def test_a_rebuild_that_was_killed_is_gone_on_with(log: EventLog, place: Places):
     views = Views(place("views"), log, [counting, listing])
     views.open()

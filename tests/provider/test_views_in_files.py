@@ -128,6 +128,7 @@ def rebuild_again_and_again(folder: Path, times: int) -> None:
     log.close()
 
 
+@pytest.mark.slow
 def test_nobody_sees_less_than_was_there_while_others_rebuild(log: EventLog, views: Views, tmp_path: Path) -> None:
     made(log)
     views.catch_up()
