@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger(__name__)
 PAUSE = 0.01
-"""Seconds in which events gather. To fold ten together takes hardly longer than to fold one."""
+"""Seconds in which events gather, whoever records them. To fold ten together takes hardly longer than to fold one."""
 AGAIN = 5.0
 """Seconds after which it is tried again, where the views could not be written."""
 
@@ -49,20 +49,20 @@ class Follower:
             self._ended.wait(self._pause)
             # Whoever tells from here on is heard the next time.
             self._told.clear()
-            if not self._catch_up():
+            try:
+                there = self._views.keep_up(self._to, self._pause)
+            except Exception:
+                LOGGER.exception("the views could not catch up; it is tried again")
+                self._ended.wait(self._again)
+                there = False
+            if not there:
                 # Perhaps nobody reads or records for a long time, who would do it.
                 self._told.set()
-                self._ended.wait(self._again)
-        # What was told while it caught up for the last time.
-        self._catch_up()
-
-    def _catch_up(self) -> bool:
         try:
+            # What was told while it kept up for the last time.
             self._views.catch_up(self._to)
         except Exception:
-            LOGGER.exception("the views could not catch up; it is tried again")
-            return False
-        return True
+            LOGGER.exception("the views could not catch up; the next request will try again")
 
     def close(self) -> None:
         """End, with the views where they should be."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import blake2s
+from math import inf
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 PATIENCE = 10.0
 """Seconds in a queue after which nobody begins to wait for the database itself; the waits of all would add up."""
 
+_NOTE = struct.Struct("<Qd")
+"""A number, and the time by the clock that all processes of a machine share and nobody sets."""
 _LOCK, _UNLOCK = "SELECT pg_advisory_lock(%s)", "SELECT pg_advisory_unlock(%s)"
 
 
@@ -199,13 +203,43 @@ class Turn:
             _must_be_soon(began, self._patience)
             yield
 
+    @contextmanager
+    def at_once(self) -> Iterator[bool]:
+        """Hold it in a `with` if nobody does; False where somebody does."""
+        alone = self._threads.acquire(blocking=False)
+        if not alone:
+            yield False
+            return
+        try:
+            try:
+                fcntl.flock(self._opened(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                alone = False
+            try:
+                yield alone
+            finally:
+                if alone:
+                    fcntl.flock(self._file, fcntl.LOCK_UN)
+        finally:
+            self._threads.release()
+
     def note(self, number: int) -> None:
         """Leave word for those who wait, or come later, how far the work is that each of them would do."""
-        os.pwrite(self._opened(), number.to_bytes(8, "little"), 0)
+        os.pwrite(self._opened(), _NOTE.pack(number, monotonic()), 0)
 
     def noted(self) -> int:
         """Return what was noted last, by whatever process; 0 where nothing was."""
         return int.from_bytes(os.pread(self._opened(), 8, 0), "little")
+
+    def idle(self) -> float:
+        """Return the seconds since something was noted last, by whatever process of this machine; many where nothing
+        was."""
+        note = os.pread(self._opened(), _NOTE.size, 0)
+        if len(note) < _NOTE.size:
+            return inf
+        since = monotonic() - _NOTE.unpack(note)[1]
+        # A clock that stands before it was started anew with the machine.
+        return since if since >= 0 else inf
 
     def _opened(self) -> int:
         if self._file < 0:

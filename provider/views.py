@@ -190,11 +190,30 @@ class Views:
         self.let_go()
         # Who starts an office may wait for long; a request may not.
         with self._turn if to is None else self._turn.soon():
-            # Whoever had the turn before may have worked for this one too.
-            while to is None or not self._is_there(to):
-                if not self._step(to):
-                    break
+            self._work(to)
         return self._seen
+
+    def keep_up(self, to: int, pause: float) -> bool:
+        """Bring the views to a position for which nobody waits, and say whether they are there, if the log is.
+
+        Of all processes that follow one does it for all, and not more often than each `pause`, in seconds: somebody who
+        does it now, or did a moment ago, is left alone.
+        """
+        if self._is_there(to):
+            return True
+        if self._turn.idle() < pause:
+            return False
+        self.let_go()
+        with self._turn.at_once() as alone:
+            if alone:
+                self._work(to)
+        return alone
+
+    def _work(self, to: int | None) -> None:
+        # Whoever had the turn before may have worked for this one too.
+        while to is None or not self._is_there(to):
+            if not self._step(to):
+                break
 
     def _is_there(self, to: int) -> bool:
         """Say whether the views are known to be at a position: this process has seen it, or another has noted it."""

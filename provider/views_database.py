@@ -75,11 +75,17 @@ class Brief(Held, Protocol):
     def soon(self) -> AbstractContextManager[None]:
         """Hold it in a `with`, but not after a long wait."""
 
+    def at_once(self) -> AbstractContextManager[bool]:
+        """Hold it in a `with` if nobody does; False where somebody does."""
+
     def note(self, number: int) -> None:
         """Leave word how far the work is, where that saves others a look at the database."""
 
     def noted(self) -> int:
         """Return what was noted last; 0 where nothing was."""
+
+    def idle(self) -> float:
+        """Return the seconds since something was noted last; many where that is not known."""
 
 
 class Use(Protocol):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from math import inf
 from typing import Any, Self
 
 from sqlalchemy import Engine, create_engine, event
@@ -43,11 +44,24 @@ class Queue:
         """Return the same: the server ends a wait that takes too long."""
         return self
 
+    @contextmanager
+    def at_once(self) -> Iterator[bool]:
+        """Tell of the threads of this process; those of others still wait in the server."""
+        alone = self._lock.acquire(blocking=False)
+        try:
+            yield alone
+        finally:
+            if alone:
+                self._lock.release()
+
     def note(self, number: int) -> None:
         """Nothing is noted: those of other hosts would not see it."""
 
     def noted(self) -> int:
         return 0
+
+    def idle(self) -> float:
+        return inf
 
     def close(self) -> None:
         """There is nothing to let go of."""

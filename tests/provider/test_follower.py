@@ -137,6 +137,53 @@ def test_a_note_on_an_amendment_of_a_moment_ago_is_under_the_learner_s_key(
     assert office.vault.open_one(request["decision_note"]) is None
 
 
+@pytest.mark.sqlite
+def test_whose_views_were_brought_on_by_another_server_a_moment_ago_gathers_on(
+    office: Office, room: Classroom, clock: Clock
+) -> None:
+    room.mark(room.said("Ada"))
+    other = bootstrap(office.settings, clock)
+    room.mark(room.said("Bob"))
+    assert not office.views.keep_up(office.log.position(), 60.0)
+    assert not caught_up(office)
+    other.views.catch_up()
+    assert office.views.keep_up(office.log.position(), 60.0)
+    other.close()
+
+
+def test_who_gathers_follows_when_nobody_did_for_a_while(office: Office, room: Classroom) -> None:
+    room.mark(room.said("Ada"))
+    assert office.views.keep_up(office.log.position(), 0.0)
+    assert caught_up(office)
+
+
+def test_who_follows_leaves_those_alone_who_write_to_the_views(office: Office, room: Classroom) -> None:
+    room.mark(room.said("Ada"))
+    with office.views._turn:
+        assert not office.views.keep_up(office.log.position(), 0.0)
+    assert office.views.keep_up(office.log.position(), 0.0)
+    assert caught_up(office)
+
+
+def test_what_the_log_lost_is_not_waited_for(office: Office, room: Classroom) -> None:
+    room.mark(room.said("Ada"))
+    assert office.views.keep_up(office.log.position() + 1, 0.0)
+    assert caught_up(office)
+
+
+def test_the_views_come_to_the_marks_of_several_servers(office: Office, room: Classroom, clock: Clock) -> None:
+    office.follower = Follower(office.views)
+    other = bootstrap(office.settings, clock)
+    follower = Follower(other.views)
+    for _ in range(20):
+        room.all_present()
+        office.follower.tell(office.log.position())
+        follower.tell(office.log.position())
+        until(lambda: caught_up(office))
+    follower.close()
+    other.close()
+
+
 def test_a_follower_can_be_closed_at_any_moment(office: Office, room: Classroom) -> None:
     for wait in range(200):
         follower = Follower(office.views, 0.001)

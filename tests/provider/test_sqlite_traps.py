@@ -3,8 +3,10 @@ under load."""
 
 from __future__ import annotations
 
+import math
 import shutil
 import sqlite3
+import struct
 import subprocess
 import sys
 import threading
@@ -303,6 +305,38 @@ def test_who_waited_for_long_does_not_begin_to_wait_for_the_database_too(tmp_pat
     assert told == ["gave up"]
     with other.soon():
         told.append("it is free again")
+    turn.close()
+    other.close()
+
+
+def test_who_does_not_wait_for_a_turn_has_it_when_it_is_free(tmp_path: Path) -> None:
+    turn, other = Turn(tmp_path / "turn"), Turn(tmp_path / "turn")
+    for held in (turn, other):
+        with held, turn.at_once() as alone:
+            assert not alone
+        with turn.at_once() as alone:
+            assert alone
+            with other.at_once() as also:
+                assert not also
+    with pytest.raises(RuntimeError), turn.at_once():
+        raise RuntimeError
+    with other.soon(), turn.at_once() as alone:
+        assert not alone
+    turn.close()
+    other.close()
+
+
+def test_how_long_nobody_left_word_is_known_unless_the_machine_was_started_anew(tmp_path: Path) -> None:
+    turn, other = Turn(tmp_path / "turn"), Turn(tmp_path / "turn")
+    assert (turn.noted(), turn.idle()) == (0, math.inf)
+    before = time.monotonic()
+    turn.note(7)
+    assert other.noted() == 7
+    assert 0 <= other.idle() <= time.monotonic() - before
+    for said in ((7).to_bytes(8, "little"), struct.pack("<Qd", 7, time.monotonic() + 1_000)):
+        # By a version that did not say when, or by a clock that has begun anew since.
+        (tmp_path / "turn").write_bytes(said)
+        assert (other.noted(), other.idle()) == (7, math.inf)
     turn.close()
     other.close()
 
