@@ -8,21 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Table, select
-
 from domain.basis import Aspect, Basis
 from domain.completion import Because, propose
 from domain.credential import CredentialPolicy, policy_named
 from domain.enrolment import Enrolment
 from projections import directory, registers
 from projections.projection import (
+    Lookup,
     Projection,
     Reading,
     Rows,
-    contents,
     expected,
     flag,
-    holds,
     json,
     number,
     text,
@@ -191,6 +188,12 @@ class Class:
     learners: Sequence[Learner]
 
 
+_LEARNERS = Lookup(learners, "course")
+_MAKE_UPS = Lookup(make_ups, "course")
+_DECISIONS = Lookup(decisions, "course")
+_DECISIONS_ON = Lookup(decisions, "enrolment", order=("version",))
+
+
 def class_of(read: Reading, course: UUID | str, *, at: int | None = None) -> Class | None:
     """Return the learners with a seat, or who were no-shows, or have a decision; None where there is no such course.
 
@@ -200,9 +203,9 @@ def class_of(read: Reading, course: UUID | str, *, at: int | None = None) -> Cla
     if taught is None:
         return None
     everybody = registers.enrolled(read, course, at=at)
-    said = {row["enrolment"]: row for row in _rows(read, learners, course, at)}
-    credited = _by_enrolment(read, make_ups, course, at)
-    decided = _by_enrolment(read, decisions, course, at)
+    said = {row["enrolment"]: row for row in _LEARNERS.all(read, at, course=str(course))}
+    credited = _by_enrolment(_MAKE_UPS.all(read, at, course=str(course)))
+    decided = _by_enrolment(_DECISIONS.all(read, at, course=str(course)))
     streams = [row["register"] for row in taught["sessions"]]
     elsewhere = _elsewhere(each for rows in credited.values() for each in rows)
     books = registers.books(read, {*streams, *elsewhere}, at=at)
@@ -340,8 +343,7 @@ def _elsewhere(credited: Iterable[Mapping[str, Any]]) -> list[str]:
 
 def decisions_of(read: Reading, enrolment: UUID | str, *, at: int | None = None) -> list[dict[str, Any]]:
     """Return all decisions on one learner's completion, the first one first, each with its `because`."""
-    query = select(decisions).where(decisions.c.enrolment == str(enrolment), holds(decisions, at))
-    return [contents(row) for row in read.execute(query.order_by(decisions.c.version))]
+    return _DECISIONS_ON.all(read, at, enrolment=str(enrolment))
 
 
 def outstanding(read: Reading, course: UUID | str, *, at: int | None = None) -> tuple[str, ...]:
@@ -360,14 +362,8 @@ def outstanding(read: Reading, course: UUID | str, *, at: int | None = None) -> 
     return tuple(code for code, true in left.items() if true)
 
 
-def _rows(read: Reading, table: Table, course: UUID | str, at: int | None) -> list[dict[str, Any]]:
-    """Return a table's rows of one course, in the order of their keys."""
-    query = select(table).where(table.c.course == str(course), holds(table, at))
-    return [contents(row) for row in read.execute(query.order_by(*(table.c[name] for name in table.info["key"])))]
-
-
-def _by_enrolment(read: Reading, table: Table, course: UUID | str, at: int | None) -> dict[str, list[dict[str, Any]]]:
+def _by_enrolment(rows: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
-    for row in _rows(read, table, course, at):
+    for row in rows:
         found.setdefault(row["enrolment"], []).append(row)
     return found

@@ -17,6 +17,7 @@ from domain.person import Person
 from domain.refusal import Refused
 from domain.trainer import Trainer
 from projections.projection import (
+    Lookup,
     Prepared,
     Projection,
     Reading,
@@ -300,12 +301,17 @@ def _released_from_course(rows: Rows, event: Course.TrainerReleased) -> None:
     rows.change(course_trainers, event.originator_id, event.trainer_person, role=FORMER)
 
 
+_INSTITUTION = Lookup(institution_rows)
+_PERSON = Lookup(people_rows, "person")
+_TRAINER = Lookup(trainer_rows, "trainer")
+
+
 def institution(read: Reading, *, at: int | None = None) -> dict[str, Any] | None:
     """Return the institution: `institution`, `name`, `settings`, `registrations`, `overrides`, `version`; or None.
 
     `settings` has the members of `domain.institution.Settings`, `overrides` are the latest first.
     """
-    return _one(read, select(institution_rows).where(holds(institution_rows, at)).limit(1))
+    return _INSTITUTION.first(read, at)
 
 
 def settings(read: Reading, *, at: int | None = None) -> Settings:
@@ -335,7 +341,7 @@ def policies(read: Reading, *, at: int | None = None) -> tuple[CredentialPolicy,
 
 def person(read: Reading, person: UUID | str, *, at: int | None = None) -> dict[str, Any] | None:
     """Return one person, with handles for what is personal; None where there is none."""
-    return _one(read, select(people_rows).where(people_rows.c.person == str(person), holds(people_rows, at)))
+    return _PERSON.first(read, at, person=str(person))
 
 
 def people(read: Reading, *, after: int | None = None, limit: int = 50, at: int | None = None) -> list[dict[str, Any]]:
@@ -375,7 +381,7 @@ def people_by_ids(read: Reading, ids: Iterable[UUID | str], *, at: int | None = 
 def trainer(read: Reading, person: UUID | str, *, at: int | None = None) -> dict[str, Any] | None:
     """Return one trainer by their person id: `trainer`, `person`, `authorisations`, `version`; or None."""
     stream = Trainer.create_id(UUID(str(person)))
-    return _one(read, select(trainer_rows).where(trainer_rows.c.trainer == str(stream), holds(trainer_rows, at)))
+    return _TRAINER.first(read, at, trainer=str(stream))
 
 
 def trainers(
@@ -446,11 +452,6 @@ def _policy(said: Mapping[str, Any]) -> CredentialPolicy:
             "unconfirmed": tuple(said["unconfirmed"]),
         }
     )
-
-
-def _one(read: Reading, query: Any) -> dict[str, Any] | None:
-    row = read.execute(query).first()
-    return None if row is None else contents(row)
 
 
 def _all(read: Reading, query: Any) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
+from functools import cached_property
 from time import monotonic
 from typing import Any, NamedTuple, Protocol, TypeVar
 from uuid import UUID
@@ -27,6 +28,8 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
+    bindparam,
+    select,
 )
 from sqlalchemy.types import TypeDecorator
 
@@ -330,6 +333,48 @@ class Prepared:
         made = (str(compiled), tuple(compiled.positiontup or ()), dict(compiled.params))
         self._made[read.dialect.name] = made
         return made
+
+
+class Lookup:
+    """The rows of a table that say something in these columns, as of now or as of a position, prepared for both."""
+
+    def __init__(
+        self, table: Table, *named: str, order: Sequence[str] = (), only: ColumnElement[bool] | None = None
+    ) -> None:
+        """Look rows up by these columns, `only` of some kind; they come in this order, or in that of keys."""
+        self._table = table
+        self._named = named
+        self._only = () if only is None else (only,)
+        self._order = order or table.info["key"]
+        self._columns = [column for column in table.columns if column.name not in ("since", "until")]
+        self._names = [column.name for column in self._columns]
+
+    def all(self, read: Reading, at: int | None, **said: object) -> list[dict[str, Any]]:
+        """Return the rows that say this: each by the names of its columns, without the positions between which it
+        holds."""
+        rows = self._now.all(read, **said) if at is None else self._then.all(read, at=at, **said)
+        return [dict(zip(self._names, row, strict=True)) for row in rows]
+
+    def first(self, read: Reading, at: int | None, **said: object) -> dict[str, Any] | None:
+        """Return the first such row, or None where there is none."""
+        rows = self.all(read, at, **said)
+        return rows[0] if rows else None
+
+    # To compose a statement takes longer than a program that asks for something else should wait for it.
+
+    @cached_property
+    def _now(self) -> Prepared:
+        return self._prepared(holds(self._table, None))
+
+    @cached_property
+    def _then(self) -> Prepared:
+        at = bindparam("at", type_=BigInteger)
+        return self._prepared(and_(self._table.c.since <= at, self._table.c.until > at))
+
+    def _prepared(self, held: ColumnElement[bool]) -> Prepared:
+        wanted = (self._table.c[name] == bindparam(name) for name in self._named)
+        found = select(*self._columns).where(*wanted, *self._only, held)
+        return Prepared(found.order_by(*(self._table.c[name] for name in self._order)))
 
 
 def instant(moment: datetime) -> str:

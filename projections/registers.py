@@ -23,6 +23,7 @@ from domain.trainer import Authorisation, Authority, Trainer
 from projections import history
 from projections.projection import (
     FOREVER,
+    Lookup,
     Prepared,
     Projection,
     Reading,
@@ -712,6 +713,13 @@ def _lead(roles: Mapping[str | None, str]) -> str | None:
 
 # The register of a session.
 
+_TAUGHT = Lookup(courses, "course")
+_PLANNED = Lookup(sessions, "course", "session")
+_TAKING_PLACE = Lookup(sessions, "course", order=("starts", "session"), only=sessions.c.cancelled.is_(False))
+_ENROLLED = Lookup(learners, "course", order=("requested",))
+_LEARNER = Lookup(learners, "enrolment")
+_AMENDMENTS = Lookup(amendments, "register")
+
 SHOWN = (
     "mark", "status", "late_minutes", "left_early_minutes", "signed_in", "signed_out", "evidence", "marked_at",
     "recorded_at", "author", "on_behalf_of", "authority", "device", "seq", "corrects", "skewed", "version",
@@ -727,25 +735,22 @@ def register(read: Reading, course: UUID | str, session: int, *, at: int | None 
     "unmarked"), `mark` (that mark, or None), `conflict`, and `marks` (all that count, in the order in which they came).
     `set_aside`, `amendments` and `sealed_versions` are lists too.
     """
-    found = _rows(
-        read, select(sessions).where(sessions.c.course == str(course), sessions.c.session == session), sessions, at
-    )
-    if not found:
+    found = _PLANNED.first(read, at, course=str(course), session=session)
+    if found is None:
         return None
-    appointed = _rows(read, select(courses).where(courses.c.course == str(course)), courses, at)[0]["appointments"]
+    appointed = _TAUGHT.all(read, at, course=str(course))[0]["appointments"]
     stream = str(AttendanceRegister.create_id(UUID(str(course)), session))
     book = books(read, [stream], at=at)[stream]
     said: dict[str, list[dict[str, Any]]] = {}
     for mark in book.marks.values():
         if mark["state"] == "live":
             said.setdefault(mark["person"], []).append(_shown(mark))
-    requests = select(amendments).where(amendments.c.register == stream).order_by(amendments.c.number)
     return {
         "course": str(course),
         "session": session,
         "register": stream,
-        **{name: found[0][name] for name in ("starts", "ends", "zone", "place", "started", "ended", "cancelled")},
-        "lead": found[0]["lead"] or _lead(roles_on(appointed, found[0]["starts"])),
+        **{name: found[name] for name in ("starts", "ends", "zone", "place", "started", "ended", "cancelled")},
+        "lead": found["lead"] or _lead(roles_on(appointed, found["starts"])),
         "sealed_version": len(book.seals),
         "learners": [
             {**_without(row, "course", "requested"), **_attendance(book, row["person"], said)}
@@ -759,7 +764,7 @@ def register(read: Reading, course: UUID | str, session: int, *, at: int | None 
         ],
         "amendments": [
             {**_without(row, "register"), "mark": _shown(book.marks[row["mark"]])}
-            for row in _rows(read, requests, amendments, at)
+            for row in _AMENDMENTS.all(read, at, register=stream)
         ],
         "sealed_versions": [
             {
@@ -833,8 +838,7 @@ def enrolled(read: Reading, course: UUID | str, *, at: int | None = None) -> lis
 
 
 def _enrolled(read: Reading, course: UUID | str, at: int | None) -> list[dict[str, Any]]:
-    query = select(learners).where(learners.c.course == str(course)).order_by(learners.c.requested)
-    return _rows(read, query, learners, at)
+    return _ENROLLED.all(read, at, course=str(course))
 
 
 def _with_versions(read: Reading, found: list[dict[str, Any]], at: int | None) -> list[dict[str, Any]]:
@@ -844,7 +848,7 @@ def _with_versions(read: Reading, found: list[dict[str, Any]], at: int | None) -
 
 def learner(read: Reading, enrolment: UUID | str, *, at: int | None = None) -> dict[str, Any] | None:
     """Return one enrolment, as `enrolled` does; None where there is none."""
-    found = _rows(read, select(learners).where(learners.c.enrolment == str(enrolment)), learners, at)
+    found = _LEARNER.all(read, at, enrolment=str(enrolment))
     return _with_versions(read, found, at)[0] if found else None
 
 
@@ -855,20 +859,13 @@ def taught(read: Reading, course: UUID | str, *, at: int | None = None) -> dict[
     minutes that the institution accepted, with its reason, though the policy asks for more. A session has `session`,
     `register`, `starts`, `ends`, `zone` and `contact_minutes` as held, among others.
     """
-    found = _rows(read, select(courses).where(courses.c.course == str(course)), courses, at)
-    if not found:
+    found = _TAUGHT.first(read, at, course=str(course))
+    if found is None:
         return None
-    planned = _rows(
-        read,
-        select(sessions)
-        .where(sessions.c.course == str(course), sessions.c.cancelled.is_(False))
-        .order_by(sessions.c.starts, sessions.c.session),
-        sessions,
-        at,
-    )
+    planned = _TAKING_PLACE.all(read, at, course=str(course))
     streams = [str(AttendanceRegister.create_id(UUID(str(course)), row["session"])) for row in planned]
     return {
-        **_without(found[0], "numbers", "appointments"),
+        **_without(found, "numbers", "appointments"),
         "sessions": [{**row, "register": stream} for row, stream in zip(planned, streams, strict=True)],
     }
 

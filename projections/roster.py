@@ -14,7 +14,6 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Label,
-    Select,
     Text,
     and_,
     bindparam,
@@ -30,6 +29,7 @@ from projections.directory import people_rows
 from projections.projection import (
     FOREVER,
     JsonText,
+    Lookup,
     Prepared,
     Projection,
     Reading,
@@ -404,32 +404,13 @@ def _read_as(column: Column[Any]) -> Column[Any] | Label[str]:
 
 
 _COLUMNS = [column for column in enrolments.columns if column.name not in ("since", "until")]
-_NAMES = [column.name for column in _COLUMNS]
 _HOLDS_NOW = enrolments.c.until == FOREVER
 _HELD_THEN = and_(enrolments.c.since <= bindparam("at"), enrolments.c.until > bindparam("at"))
 _SEATED = or_(*(enrolments.c.standing == standing for standing in ON_COURSE))
 
-
-def _statements(*conditions: Any) -> tuple[Select[Any], Select[Any]]:
-    """Return the statement for rows as of now, and the one as of a position; both are made only once."""
-    found = select(*map(_read_as, _COLUMNS)).where(*conditions).order_by(enrolments.c.requested)
-    return found.where(_HOLDS_NOW), found.where(_HELD_THEN)
-
-
-_LEARNERS = _statements(enrolments.c.course == bindparam("course"), _SEATED)
-_ENROLMENT = _statements(enrolments.c.enrolment == bindparam("enrolment"))
+_LEARNERS = Lookup(enrolments, "course", order=("requested",), only=_SEATED)
+_ENROLMENT = Lookup(enrolments, "enrolment")
 _COURSE_OF = Prepared(select(enrolments.c.course).where(enrolments.c.enrolment == bindparam("enrolment")).limit(1))
-
-
-def _rows(
-    read: Reading, statements: tuple[Select[Any], Select[Any]], at: int | None, **said: object
-) -> list[dict[str, Any]]:
-    now, then = statements
-    result = read.execute(now, said) if at is None else read.execute(then, {**said, "at": at})
-    found = [dict(zip(_NAMES, row, strict=True)) for row in result]
-    for row in found:
-        row["marks"] = orjson.loads(row["marks"])
-    return found
 
 
 ROSTER_LINE = (
@@ -513,7 +494,7 @@ def learners(read: Reading, course: UUID | str, at: int | None = None) -> list[d
 
     That includes walk-ins, confirmed or not, and no-shows. Each has the columns of `enrolments`.
     """
-    return _rows(read, _LEARNERS, at, course=str(course))
+    return _LEARNERS.all(read, at, course=str(course))
 
 
 def enrolment(read: Reading, enrolment: UUID | str, at: int | None = None) -> dict[str, Any] | None:
@@ -521,7 +502,7 @@ def enrolment(read: Reading, enrolment: UUID | str, at: int | None = None) -> di
 
     It has the columns of `enrolments` and of `particulars`, and its `rank` in the queue, None outside.
     """
-    found = next(iter(_rows(read, _ENROLMENT, at, enrolment=str(enrolment))), None)
+    found = _ENROLMENT.first(read, at, enrolment=str(enrolment))
     if found is None:
         return None
     beside = read.execute(

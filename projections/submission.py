@@ -8,7 +8,7 @@ from itertools import count, takewhile
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Table, select
+from sqlalchemy import select
 
 from domain.course import Stage as CourseStage
 from domain.credential import CredentialPolicy, policy_named
@@ -19,6 +19,7 @@ from domain.schedule import add_business_days, zone_named
 from domain.submission import Line, LineStanding, LineState, Outcome, PartStage, Rejection, Stage, Step, Submission
 from projections import courses, directory, discrepancies, history, roster
 from projections.projection import (
+    Lookup,
     Projection,
     Reading,
     Rows,
@@ -516,6 +517,16 @@ def completers(read: Reading, course: UUID | str, *, at: int | None = None) -> l
     return [contents(row) for row in read.execute(found.order_by(learners.c.requested))]
 
 
+_SUBMISSION = Lookup(submissions, "submission")
+_PARTS = Lookup(parts, "submission")
+_PART = Lookup(parts, "submission", "part")
+_LINES = Lookup(lines, "submission")
+_STANDINGS = Lookup(standings, "submission")
+_STEPS = Lookup(steps, "submission")
+_OBSERVATIONS = Lookup(observations, "submission")
+_RESOLUTIONS = Lookup(resolutions, "submission")
+
+
 def view(read: Reading, submission: UUID | str, *, today: date, at: int | None = None) -> dict[str, Any] | None:
     """Return a submission with its parts and its lines; None where there is none.
 
@@ -528,12 +539,11 @@ def view(read: Reading, submission: UUID | str, *, today: date, at: int | None =
     the e-mail or the decision on record are others by now; `do_not_activate` and `why`: it isn't activated yet, and
     nobody has dealt with it that what it rests on has moved. Names, e-mails and notes are handles.
     """
-    row = read.execute(select(submissions).where(submissions.c.submission == str(submission), holds(submissions, at)))
-    known = next((contents(each) for each in row), None)
+    known = _SUBMISSION.first(read, at, submission=str(submission))
     if known is None:
         return None
     known["version"] = history.version_of(read, known["submission"], at=at)
-    found = _all(read, parts, submission, at)
+    found = _PARTS.all(read, at, submission=str(submission))
     rows = _lines(read, submission, at)
     standing_of = {each["line"]: standing(each) for each in rows}
     problems = _by_line(problem for part in found for problem in part["problems"])
@@ -625,7 +635,7 @@ def outstanding(read: Reading, course: UUID | str, *, at: int | None = None) -> 
     ).scalar_one()
     if stage == Stage.ABANDONED:
         return ("submission_missing",) if left else ()
-    left -= {each["enrolment"] for each in _all(read, lines, known, at)}
+    left -= {each["enrolment"] for each in _LINES.all(read, at, submission=known)}
     codes = {"submission_open": stage == Stage.OPEN, "completers_unsubmitted": bool(left)}
     return tuple(code for code, true in codes.items() if true)
 
@@ -639,7 +649,7 @@ def file_of(
     """
     if not 0 < part < 2**31:
         return None
-    found = next((each for each in _all(read, parts, submission, at) if each["part"] == part), None)
+    found = _PART.first(read, at, submission=str(submission), part=part)
     if found is None:
         return None
     rows = {each["line"]: each for each in _lines(read, submission, at)}
@@ -758,22 +768,21 @@ _BLANK: Mapping[str, Any] = {
 
 def _lines(read: Reading, submission: UUID | str, at: int | None) -> list[dict[str, Any]]:
     """Return the lines of a submission, each as it was drafted, how it stands, and what was said of it since."""
-    found = {each["line"]: {**each, **_BLANK} for each in _all(read, lines, submission, at)}
-    for each in _all(read, standings, submission, at):
+    of = str(submission)
+    found = {each["line"]: {**each, **_BLANK} for each in _LINES.all(read, at, submission=of)}
+    for each in _STANDINGS.all(read, at, submission=of):
         found[each["line"]].update(each)
-    for each in _all(read, steps, submission, at):
+    for each in _STEPS.all(read, at, submission=of):
         said = {"sent": True} if each["step"] == SENT else {f"{each['step']}_at": each["at"]}
         for line in each["lines"]:
             found[line].update(said)
     for each in found.values():
         each.update(observations=[], resolutions=[])
-    for table, member in ((observations, "observations"), (resolutions, "resolutions")):
-        for each in _all(read, table, submission, at):
+    for table, known, member in (
+        (observations, _OBSERVATIONS, "observations"),
+        (resolutions, _RESOLUTIONS, "resolutions"),
+    ):
+        for each in known.all(read, at, submission=of):
             del each["submission"], each[table.info["key"][1]]
             found[each.pop("line")][member].append(each)
     return list(found.values())
-
-
-def _all(read: Reading, table: Table, submission: UUID | str, at: int | None) -> list[dict[str, Any]]:
-    found = select(table).where(table.c.submission == str(submission), holds(table, at))
-    return [contents(row) for row in read.execute(found.order_by(*(table.c[name] for name in table.info["key"])))]
