@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import logging
 import os
-from contextlib import suppress
 
 from flask import g, has_request_context
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -13,6 +12,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from api.app import create_app
 from provider.bootstrap import bootstrap_when_it_can
 from provider.durable import JournalInUse
+from provider.outage import passing
 from provider.settings import Settings
 
 
@@ -29,9 +29,16 @@ for handler in logging.getLogger().handlers:
 settings = Settings.read(os.environ)
 # gunicorn imports this in each worker, after the fork.
 office = bootstrap_when_it_can(settings)
-with suppress(JournalInUse):
+try:
     # Files that expired while nobody was here; what can't be wiped now is found again by the next sweep.
     office.desk.sweep()
+except JournalInUse:
+    pass
+except Exception as error:
+    # A worker that does not start ends the whole server.
+    if not passing(error):
+        raise
+    logging.getLogger("wsgi").exception("files that have expired could not be destroyed; the next sweep does it")
 # Whoever closes a database last brings its journal home.
 atexit.register(office.close)
 app = create_app(office)

@@ -15,7 +15,7 @@ LOGGER = logging.getLogger(__name__)
 
 
 def bootstrap_when_it_can(settings: Settings, *, pause: float = 1.0) -> Office:
-    """Open the back office for a server's process, and wait for a database that is away or locked.
+    """Open the back office for a server's process, and wait for a database that is away or locked, or a full disk.
 
     A worker that does not start ends the whole server, and all the others with it, which may have what they need.
     """
@@ -25,7 +25,7 @@ def bootstrap_when_it_can(settings: Settings, *, pause: float = 1.0) -> Office:
         except Exception as error:
             if not passing(error):
                 raise
-            LOGGER.exception("a database is away; this process begins when it is back")
+            LOGGER.exception("a database is away, locked or full; this process begins when it is not")
         sleep(pause)
 
 

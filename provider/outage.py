@@ -86,8 +86,8 @@ def outage(error: BaseException) -> StoreUnavailable | None:
 
 
 def passing(error: BaseException) -> bool:
-    """Say whether a store has failed in a way that may pass by itself: it is locked, or does not answer."""
-    return _first_known(error) in (LOCKED, AWAY)
+    """Say whether a store has failed in a way that may pass while it is tried again: it is locked, full or away."""
+    return _first_known(error) in (LOCKED, FULL, AWAY)
 
 
 def damaged(error: BaseException) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -16,9 +17,15 @@ from typing import Any
 import orjson
 import pytest
 
+from provider.bootstrap import bootstrap
+from provider.commands import people
+from provider.settings import Settings
+from provider.work import Act
 from tests.bench import servers
 from tests.bench.load import Wire, http
 from tests.bench.servers import Server, served
+from tests.conftest import START, Clock, founded_in
+from tests.provider.test_worker import until
 
 ASK = http("GET", "/livez")
 
@@ -154,3 +161,39 @@ def test_each_answer_has_one_line_in_the_log(server: Server, folder: Path) -> No
 def _requests(log: Path) -> list[dict[str, Any]]:
     lines = [orjson.loads(line) for line in log.read_bytes().splitlines()]
     return [line for line in lines if line["event"] == "request"]
+
+
+@pytest.mark.slow
+def test_a_worker_that_begins_on_a_full_disk_waits_until_it_is_not(tmp_path: Path) -> None:
+    office = bootstrap(Settings.read({"PROVIDER_DATA": str(tmp_path / "data")}), Clock())
+    admin, _ = founded_in(office)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(servers, "WORKERS", 1)
+        with served("wsgi:app", {"PROVIDER_DATA": str(tmp_path / "data")}, tmp_path) as server:
+            # What the worker brings home when it begins makes the log's file longer.
+            for number in range(100):
+                act = Act(by=admin, now=START, at=START, request=str(number))
+                people.register(office, act, given="Ada", family=f"Number {number}", email=None)
+            (first,) = _workers(server)
+            _limit(server, (tmp_path / "data" / "events.sqlite").stat().st_size)
+            os.kill(first, signal.SIGKILL)
+            log = tmp_path / "server.log"
+            until(lambda: "this process begins when it is not" in log.read_text())
+            _limit(server, resource.RLIM_INFINITY)
+            # As soon as it listens again.
+            wire = Wire(server.port)
+            assert wire.ask(ASK) == 200
+            assert first not in _workers(server)
+            wire.close()
+    office.close()
+
+
+def _workers(server: Server) -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/{server.process}/task/{server.process}/children").read_text().split()]
+
+
+def _limit(server: Server, size: int) -> None:
+    """Let no file of the server's processes grow beyond a size."""
+    for pid in (server.process, *_workers(server)):
+        _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, hard))

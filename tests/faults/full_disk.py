@@ -1,4 +1,4 @@
-"""The disk is full, and later it is not.
+"""The disk is full, and later it is not; a worker of the server dies meanwhile.
 
 No file of the server may grow any more, by the limit that the system sets on the size of files (RLIMIT_FSIZE), which
 needs no privileges: a write beyond it fails with EFBIG, which SQLite takes for a failed write as it takes ENOSPC.
@@ -6,7 +6,9 @@ needs no privileges: a write beyond it fails with EFBIG, which SQLite takes for 
 
 from __future__ import annotations
 
+import os
 import resource
+import signal
 import time
 
 from tests.faults.load import Load
@@ -30,6 +32,8 @@ def full_disk(office: Office, plan: Plan) -> Report:
                 plan.say(f"full_disk: full for {store}")
                 journal = files_of(office.store(store))[1]
                 _limit(server, journal.stat().st_size)
+                # Another takes its place, and finds the disk full from the first.
+                os.kill(server.workers()[0], signal.SIGKILL)
                 until, told = time.monotonic() + plan.seconds, load.told["503"]
                 while time.monotonic() < until:
                     load.look(server, roster)
