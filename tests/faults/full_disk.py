@@ -32,8 +32,9 @@ def full_disk(office: Office, plan: Plan) -> Report:
                 plan.say(f"full_disk: full for {store}")
                 journal = files_of(office.store(store))[1]
                 _limit(server, journal.stat().st_size)
-                # Another takes its place, and finds the disk full from the first.
-                os.kill(server.workers()[0], signal.SIGKILL)
+                if turn == 0:
+                    # Another takes its place, and finds the disk full from the first.
+                    os.kill(server.workers()[0], signal.SIGKILL)
                 until, told = time.monotonic() + plan.seconds, load.told["503"]
                 while time.monotonic() < until:
                     load.look(server, roster)
