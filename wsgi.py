@@ -10,9 +10,7 @@ from flask import g, has_request_context
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from api.app import create_app
-from provider.bootstrap import bootstrap_when_it_can
-from provider.durable import JournalInUse
-from provider.outage import passing
+from provider.bootstrap import bootstrap_when_it_can, destroy_what_expired
 from provider.settings import Settings
 
 
@@ -29,16 +27,7 @@ for handler in logging.getLogger().handlers:
 settings = Settings.read(os.environ)
 # gunicorn imports this in each worker, after the fork.
 office = bootstrap_when_it_can(settings)
-try:
-    # Files that expired while nobody was here; what can't be wiped now is found again by the next sweep.
-    office.desk.sweep()
-except JournalInUse:
-    pass
-except Exception as error:
-    # A worker that does not start ends the whole server.
-    if not passing(error):
-        raise
-    logging.getLogger("wsgi").exception("files that have expired could not be destroyed; the next sweep does it")
+destroy_what_expired(office)
 # Whoever closes a database last brings its journal home.
 atexit.register(office.close)
 app = create_app(office)

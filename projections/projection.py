@@ -294,8 +294,8 @@ def holds(table: Table, at: int | None) -> ColumnElement[bool]:
 class Prepared:
     """A statement that is compiled once, and run by the driver itself; its rows are plain tuples.
 
-    To make, compile, execute and describe a statement that finds a row or two costs several times the search, so the
-    few that every request runs are prepared.
+    To make, compile, execute and describe a statement that finds a row or two costs several times the search, so those
+    that many requests run are prepared.
     """
 
     def __init__(self, statement: Select[Any]) -> None:

@@ -6,6 +6,7 @@ import logging
 from time import sleep
 
 from projections.all import PROJECTIONS
+from provider.durable import JournalInUse
 from provider.log import Progress
 from provider.office import Clock, Office, utc_now
 from provider.outage import passing
@@ -27,6 +28,19 @@ def bootstrap_when_it_can(settings: Settings, *, pause: float = 1.0) -> Office:
                 raise
             LOGGER.exception("a database is away, locked or full; this process begins when it is not")
         sleep(pause)
+
+
+def destroy_what_expired(office: Office) -> None:
+    """Destroy the attendee files that expired while no server was there; what can't be now, the next sweep destroys."""
+    try:
+        office.desk.sweep()
+    except JournalInUse:
+        LOGGER.info("somebody reads for long; what has expired is wiped by the next sweep")
+    except Exception as error:
+        # Nor is this a reason for a worker not to start.
+        if not passing(error):
+            raise
+        LOGGER.exception("files that have expired could not be destroyed; the next sweep does it")
 
 
 def bootstrap(

@@ -25,6 +25,7 @@ from tests.bench import servers
 from tests.bench.load import Wire, http
 from tests.bench.servers import Server, served
 from tests.conftest import START, Clock, founded_in
+from tests.processes import children_of, limit_files
 from tests.provider.test_worker import until
 
 ASK = http("GET", "/livez")
@@ -174,26 +175,15 @@ def test_a_worker_that_begins_on_a_full_disk_waits_until_it_is_not(tmp_path: Pat
             for number in range(100):
                 act = Act(by=admin, now=START, at=START, request=str(number))
                 people.register(office, act, given="Ada", family=f"Number {number}", email=None)
-            (first,) = _workers(server)
-            _limit(server, (tmp_path / "data" / "events.sqlite").stat().st_size)
+            (first,) = children_of(server.process)
+            limit_files(server.process, (tmp_path / "data" / "events.sqlite").stat().st_size)
             os.kill(first, signal.SIGKILL)
             log = tmp_path / "server.log"
             until(lambda: "this process begins when it is not" in log.read_text())
-            _limit(server, resource.RLIM_INFINITY)
+            limit_files(server.process, resource.RLIM_INFINITY)
             # As soon as it listens again.
             wire = Wire(server.port)
             assert wire.ask(ASK) == 200
-            assert first not in _workers(server)
+            assert first not in children_of(server.process)
             wire.close()
     office.close()
-
-
-def _workers(server: Server) -> list[int]:
-    return [int(pid) for pid in Path(f"/proc/{server.process}/task/{server.process}/children").read_text().split()]
-
-
-def _limit(server: Server, size: int) -> None:
-    """Let no file of the server's processes grow beyond a size."""
-    for pid in (server.process, *_workers(server)):
-        _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, hard))

@@ -15,6 +15,7 @@ from tests.faults.load import Load
 from tests.faults.office import Office, Server, files_of, serving
 from tests.faults.plan import Plan
 from tests.faults.proof import Report, held_by, prove
+from tests.processes import limit_files
 
 
 def full_disk(office: Office, plan: Plan) -> Report:
@@ -31,7 +32,7 @@ def full_disk(office: Office, plan: Plan) -> Report:
                 load.await_more(50)
                 plan.say(f"full_disk: full for {store}")
                 journal = files_of(office.store(store))[1]
-                _limit(server, journal.stat().st_size)
+                limit_files(server.pid, journal.stat().st_size)
                 if turn == 0:
                     # Another takes its place, and finds the disk full from the first.
                     os.kill(server.workers()[0], signal.SIGKILL)
@@ -42,16 +43,9 @@ def full_disk(office: Office, plan: Plan) -> Report:
                 refused += load.told["503"] - told
                 if turn == 0:
                     report.expect(load.told["503"] > 0, "a full disk refused nothing; the fault was not there")
-                _limit(server, resource.RLIM_INFINITY)
+                limit_files(server.pid, resource.RLIM_INFINITY)
                 load.await_more(20)
         load.finish()
     prove(office, load, report, before)
     report.did.insert(0, f"the disk was full 3 times for {plan.seconds:g} s; {refused} requests were told so (503)")
     return report
-
-
-def _limit(server: Server, size: int) -> None:
-    """Let no file of the server's processes grow beyond a size."""
-    for pid in (server.pid, *server.workers()):
-        _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, hard))

@@ -24,6 +24,7 @@ from provider.commands import access
 from provider.settings import Settings
 from provider.work import Act
 from tests.bench.servers import Seeded, seed
+from tests.processes import children_of
 from tests.stores import file_of
 
 ROOT = Path(__file__).parents[2]
@@ -161,10 +162,8 @@ class Server:
         return self.process.pid
 
     def workers(self) -> list[int]:
-        """Return the processes that the server has begun; Linux tells."""
-        with suppress(FileNotFoundError):
-            return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
-        return []
+        """Return the processes that the server has begun."""
+        return children_of(self.pid)
 
     def signal_all(self, what: signal.Signals) -> None:
         with suppress(ProcessLookupError):

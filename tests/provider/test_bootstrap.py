@@ -10,12 +10,15 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import text
+from sqlalchemy.exc import DatabaseError, OperationalError
 
-from provider.bootstrap import bootstrap, bootstrap_when_it_can
+from provider.bootstrap import bootstrap, bootstrap_when_it_can, destroy_what_expired
+from provider.durable import writing
 from provider.office import Office
 from provider.outage import passing
 from provider.settings import Settings
+from tests.conftest import Clock
 from tests.postgres import Server
 from tests.provider.test_worker import until
 
@@ -50,3 +53,27 @@ def test_what_may_pass_is_told_from_what_does_not_though_its_error_is_wrapped() 
     full, away, gone = psycopg.errors.DiskFull(), psycopg.OperationalError(), psycopg.errors.UndefinedTable()
     for wrapped in (lambda error: error, lambda error: OperationalError("INSERT", {}, error)):
         assert [passing(wrapped(error)) for error in (full, away, gone)] == [True, True, False]
+
+
+@pytest.mark.sqlite
+def test_a_server_s_process_begins_though_what_expired_cannot_be_destroyed(
+    office: Office, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    staged = office.desk.stage(course=uuid4(), content=b"Ada")
+    clock.move(hours=25)
+    with office._engines["desk"].connect() as connection:
+        # The one connection of its pool takes no writes from here on, as on a disk that does not.
+        connection.exec_driver_sql("PRAGMA query_only=ON")
+    destroy_what_expired(office)
+    assert "files that have expired could not be destroyed" in caplog.text
+    with office._engines["desk"].connect() as connection:
+        connection.exec_driver_sql("PRAGMA query_only=OFF")
+    assert office.desk.sweep() == 1
+    assert office.desk.staged(staged.id) is None
+
+
+def test_damage_to_the_files_on_the_desk_is_no_reason_to_begin(office: Office) -> None:
+    with writing(office._engines["desk"]) as connection:
+        connection.execute(text("ALTER TABLE staged_imports RENAME TO elsewhere"))
+    with pytest.raises(DatabaseError):
+        destroy_what_expired(office)
