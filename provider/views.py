@@ -250,6 +250,7 @@ class Views:
             with self._database.together(connection):
                 fold.flush()
                 self._move(connection, page[-1][0])
+        self._database.shorten_journal(connection)
         self._seen = page[-1][0]
         # Of views that were put back to an older copy, nobody takes the first page for the end.
         if self._seen > self._turn.noted():

@@ -157,6 +157,10 @@ class ViewsDatabase(Protocol):
     def together(self, connection: Reading) -> AbstractContextManager[object]:
         """Let what is written in a `with` go to the database in one piece."""
 
+    def shorten_journal(self, connection: Reading) -> None:
+        """Let the journal begin anew where it became too long; whoever has the right to write does it, between two
+        transactions."""
+
     def edition(self, *, apart: bool = False) -> Edition:
         """Return where views are made anew, beside the live ones; `apart` is where a second process makes some."""
 

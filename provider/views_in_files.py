@@ -25,8 +25,15 @@ from provider.views_database import ALL, FILLING, SERVING, Writing
 
 PATIENCE = 10
 """Seconds that a connection waits for whoever has locked the file."""
-JOURNAL = 64 * 1024 * 1024
-"""Bytes that a journal is cut down to when it begins anew; a VACUUM makes a much longer one."""
+PAGES = 4_000
+"""Pages of a journal after which SQLite brings home what is in it, and lets it begin anew if nobody reads it just then.
+"""
+JOURNAL = 16 * 1024 * 1024
+"""Bytes that a journal is cut down to when it begins anew, which is as much as those pages take."""
+TOO_LONG, LONGER = JOURNAL + 4 * 1024 * 1024, 4 * 1024 * 1024
+"""Bytes of a journal that did not begin anew by itself, and bytes more after which that is tried again."""
+BRIEFLY = 20
+"""Milliseconds in which everybody who reads now has read, but for who reads for long."""
 ATTEMPTS = 20
 """How often a file is looked for again that a swap has just taken away."""
 
@@ -38,6 +45,9 @@ class Connection(sqlite3.Connection):
     """A connection that knows which file it has open, whatever that is called by now."""
 
     identity: tuple[int, int]
+    journal: Path
+    allowed = TOO_LONG
+    """Bytes of its journal up to which it is let alone."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +105,7 @@ class SqliteViews:
         patiently(lambda: connection.execute("PRAGMA journal_mode=WAL"))
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute(f"PRAGMA cache_size=-{SERVING}")
-        connection.execute("PRAGMA wal_autocheckpoint=4000")
+        connection.execute(f"PRAGMA wal_autocheckpoint={PAGES}")
         connection.execute(f"PRAGMA journal_size_limit={JOURNAL}")
         connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
 
@@ -130,6 +140,25 @@ class SqliteViews:
 
     def together(self, _: Reading) -> AbstractContextManager[object]:
         return nullcontext()
+
+    def shorten_journal(self, connection: Reading) -> None:
+        # SQLite itself never waits for those who read. Where they follow each other closely, somebody reads at any
+        # moment; and once a journal is long, each of them takes longer. Who reads for minutes is not waited for at each
+        # step. As the file is cut down when its journal begins anew, it tells how long that is.
+        driver: Connection = connection.driver
+        # Somebody may have taken the files away. And as with SQLite's own tries, what is wrong with them is told to
+        # whoever needs them next: what was to be written is written.
+        with suppress(FileNotFoundError, sqlite3.OperationalError):
+            length = driver.journal.stat().st_size
+            if length > driver.allowed:
+                driver.execute(f"PRAGMA busy_timeout={BRIEFLY}")
+                try:
+                    driver.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+                finally:
+                    driver.execute(f"PRAGMA busy_timeout={PATIENCE * 1_000}")
+                driver.allowed = length + LONGER
+            elif length <= TOO_LONG:
+                driver.allowed = TOO_LONG
 
     def edition(self, *, apart: bool = False) -> SqliteEdition:
         # Nothing waits for the disk while it is made. So what was made before a power cut is not gone on with, nor
@@ -331,6 +360,7 @@ def _connected(file: Path) -> Connection:
         check_same_thread=False,
     )
     connection.identity = (found.st_dev, found.st_ino)
+    connection.journal = file.with_name(f"{file.name}-wal")
     # Nothing here is private; some builds write zeros over all that is deleted, page by page.
     connection.execute("PRAGMA secure_delete=OFF")
     # What is sorted for an index of a long log is too much for memory; little is sorted there all the same.

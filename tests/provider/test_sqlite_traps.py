@@ -25,6 +25,7 @@ from provider.office import Office
 from provider.outage import damaged, outage
 from provider.settings import Settings
 from provider.views import Broken
+from provider.views_in_files import JOURNAL, LONGER, TOO_LONG
 from tests.academy import Acting
 from tests.classroom import Classroom
 from tests.conftest import Clock
@@ -122,6 +123,74 @@ def test_no_reader_of_ours_keeps_a_journal_from_beginning_anew(office: Office, p
         with closing(sqlite3.connect(file_of(office.settings, store))) as raw:
             busy, written, home = raw.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
         assert (busy, written) == (0, home), store
+
+
+def lengthen(office: Office, size: int) -> None:
+    """Let another program write so many bytes into the journal of the views, which leaves nothing behind in them."""
+    by_another(
+        file_of(office.settings, "views"),
+        "CREATE TABLE extra (bytes)",
+        f"INSERT INTO extra VALUES (zeroblob({size}))",
+        "DROP TABLE extra",
+    )
+
+
+@contextmanager
+def relay(file: Path) -> Iterator[None]:
+    """Let there be somebody at any moment who reads, though nobody for long."""
+    over = threading.Event()
+
+    def read() -> None:
+        with closing(sqlite3.connect(file)) as one, closing(sqlite3.connect(file)) as other:
+            while not over.is_set():
+                for begins, ends in ((one, other), (other, one)):
+                    begins.execute("BEGIN")
+                    begins.execute("SELECT count(*) FROM places").fetchone()
+                    ends.rollback()
+                    time.sleep(0.002)
+
+    reading = threading.Thread(target=read)
+    reading.start()
+    try:
+        yield
+    finally:
+        over.set()
+        reading.join()
+
+
+def test_the_journal_of_the_views_begins_anew_though_readers_follow_each_other_closely(
+    office: Office, person: Register, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # On a busy machine one try may be too short.
+    monkeypatch.setattr("provider.views_in_files.LONGER", 0)
+    with relay(file_of(office.settings, "views")):
+        lengthen(office, TOO_LONG)
+        assert journal(office, "views").stat().st_size > TOO_LONG
+        for _ in range(50):
+            person("Grace", "Hopper")
+            if journal(office, "views").stat().st_size <= JOURNAL:
+                break
+        else:
+            pytest.fail("the journal goes on growing")
+    assert office.views.verify() == []
+
+
+def test_who_reads_the_views_for_long_is_not_waited_for_again_and_again(office: Office, person: Register) -> None:
+    tries: list[str] = []
+    views = file_of(office.settings, "views")
+    with outsider(views, "BEGIN", "SELECT count(*) FROM places"):
+        lengthen(office, TOO_LONG)
+        office.views.lend().driver.set_trace_callback(lambda said: tries.append(said) if "RESTART" in said else None)
+        for _ in range(3):
+            person("Grace", "Hopper")
+        assert len(tries) == 1
+        lengthen(office, LONGER)
+        person("Grace", "Hopper")
+        assert len(tries) == 2
+    for _ in range(2):
+        person("Grace", "Hopper")
+    assert journal(office, "views").stat().st_size <= JOURNAL
+    assert office.views.verify() == []
 
 
 def damage(office: Office, make: Callable[[Path, Path], None]) -> None:
