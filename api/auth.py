@@ -8,17 +8,16 @@ from functools import cache, lru_cache
 from typing import Any
 from uuid import UUID
 
-from flask import current_app, g
+from flask import g
 
-from api.here import header
+from api.here import header, office, read_no_more, reading
 from api.permissions import OF_A_ROLE, PERMISSIONS, allowed
 from api.problems import NotPermitted, NotSignedIn
 from domain.access import Role
 from projections import access, certificates, directory, roster, submission
-from projections.projection import Reading, instant
+from projections.projection import instant
 from provider.log import NotFound
 from provider.mapper import uuid
-from provider.office import Office
 from provider.token import digest, has_the_form, looks_like_a_token
 
 
@@ -32,13 +31,13 @@ class Principal:
     permissions: frozenset[str]
 
 
-CourseOf = Callable[[Reading, Any], str | None]
+CourseOf = Callable[[Any], str | None]
 
 COURSE_OF: Mapping[str, CourseOf] = {
-    "course": lambda _, course: str(course),
-    "enrolment": roster.course_of,
-    "number": certificates.course_of,
-    "submission": submission.course_of,
+    "course": str,
+    "enrolment": lambda enrolment: roster.course_of(reading(), enrolment),
+    "number": lambda number: certificates.course_of(reading(), number),
+    "submission": lambda submitted: submission.course_of(reading(), submitted),
 }
 """How the course is found to which the thing in a path argument belongs; a trainer reaches only their own."""
 
@@ -50,14 +49,14 @@ def admit(permission: str | None, path: Mapping[str, Any]) -> Principal:
     :raises NotPermitted: when none of its roles may do this.
     :raises NotFound: when a trainer asks for something of a course that is not theirs.
     """
-    read, principal = _identified()
+    principal = _identified()
     if permission is not None and permission not in principal.permissions:
         roles = " or ".join(role.value for role in OF_A_ROLE[permission])
         raise NotPermitted(f"This needs the role of a {roles}. Ask an administrator to grant it.")
     if permission is not None and not sees_all_courses(principal, permission):
         for name, course_of in COURSE_OF.items():
             if name in path:
-                _must_be_theirs(read, principal, course_of(read, path[name]))
+                _must_be_theirs(principal, course_of(path[name]))
     g.principal = principal
     return principal
 
@@ -66,8 +65,8 @@ NOT_OURS = "This is not a token of ours; it may have been cut off when it was co
 UNKNOWN = "This token is unknown or was revoked. Ask an administrator for a new one."
 
 
-def _identified() -> tuple[Reading, Principal]:
-    """Return whose token the request carries, and the connection on which that was read.
+def _identified() -> Principal:
+    """Return whose token the request carries.
 
     :raises NotSignedIn: when it carries none, or one that is unknown, expired or revoked.
     """
@@ -78,21 +77,19 @@ def _identified() -> tuple[Reading, Principal]:
         raise NotSignedIn("Send your API token: `Authorization: Bearer prv_…`.")
     if not has_the_form(token):
         raise NotSignedIn(NOT_OURS)
-    office: Office = current_app.extensions["office"]
-    read = g.reading = office.views.lend()
-    holder = access.holder(read, digest(token))
-    if holder is None and office.views.position(read) < office.log.position():
+    views = office().views
+    holder = views.known(reading, access.holder, digest(token))
+    if holder is None and views.position(reading()) < office().log.position():
         # The views may only not know it yet, such as after they were put back to an older copy.
-        read.end()
-        office.views.catch_up()
-        read = g.reading = office.views.lend()
-        holder = access.holder(read, digest(token))
+        read_no_more()
+        views.catch_up()
+        holder = views.known(reading, access.holder, digest(token))
     if holder is None:
         # The checksum costs as much as to look for one, so only those are asked for it that were not found.
         raise NotSignedIn(UNKNOWN if looks_like_a_token(token) else NOT_OURS)
-    if holder.expires_at is not None and holder.expires_at <= instant(office.clock()):
+    if holder.expires_at is not None and holder.expires_at <= instant(office().clock()):
         raise NotSignedIn("This token has expired. Ask an administrator for a new one.")
-    return read, _principal(holder)
+    return _principal(holder)
 
 
 @lru_cache(maxsize=1_024)
@@ -119,7 +116,7 @@ def _beyond_their_own(roles: frozenset[Role], permission: str) -> bool:
     return any(permission in PERMISSIONS[role] for role in roles - {Role.TRAINER})
 
 
-def _must_be_theirs(read: Reading, principal: Principal, course: str | None) -> None:
+def _must_be_theirs(principal: Principal, course: str | None) -> None:
     # Whether it exists is nothing that another trainer learns here.
-    if course is None or not directory.is_trainer_of(read, principal.person, course):
+    if course is None or not office().views.known(reading, directory.is_trainer_of, principal.person, course):
         raise NotFound("There is no such thing here.")

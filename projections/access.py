@@ -54,6 +54,7 @@ tokens = view_table(
     flag("revoked"),
     key=("digest",),
     indexes=[("person",)],
+    rarely=True,
 )
 """One row per token; `roles` are those it still has, with a space between."""
 

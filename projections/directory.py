@@ -88,7 +88,7 @@ trainer_rows = view_table(
 )
 
 course_trainers = view_table(
-    "directory_course_trainers", uid("course"), uid("person"), text("role"), key=("course", "person")
+    "directory_course_trainers", uid("course"), uid("person"), text("role"), key=("course", "person"), rarely=True
 )
 """Who teaches which course, as `lead` or `co_trainer`: what decides which courses a trainer can see."""
 

@@ -58,6 +58,8 @@ class Reading:
         """Whether all queries see one state now."""
         self.position: int | None = None
         """How far the views are in that state, once somebody has looked."""
+        self.changes: int | None = None
+        """How often the tables that are written rarely had been written before it began; None where nobody counts."""
         self._since = 0.0
         self.dialect = connection.dialect
         self.execute = connection.execute
@@ -186,11 +188,14 @@ def view_table(
     indexes: Iterable[tuple[str, ...]] = (),
     only_added: bool = False,
     now_only: bool = False,
+    rarely: bool = False,
 ) -> Table:
     """Return a table whose rows hold from the position `since` up to, not including, `until`.
 
     `only_added` says that a handler never looks at a row again; a fold then lets go of it when it is written.
     `now_only` says that nobody asks how a row was: a table that handlers alone read keeps what holds now.
+    `rarely` says that it is written rarely, and read by nearly every request: what was read there is remembered for as
+    long as no such table is written.
     """
     every = (*columns, Column("since", BigInteger, nullable=False), Column("until", BigInteger, nullable=False))
     for column in every:
@@ -208,7 +213,7 @@ def view_table(
         *every,
         PrimaryKeyConstraint(*key, *from_to[:1]),
         *(Index(f"{name}_by_{'_'.join(index)}", *index, *from_to[1:]) for index in indexes),
-        info={"key": key, "only_added": only_added, "now_only": now_only},
+        info={"key": key, "only_added": only_added, "now_only": now_only, "rarely": rarely},
         sqlite_with_rowid=numbered,
     )
 

@@ -40,7 +40,6 @@ from projections.projection import (
     uid,
     view_table,
 )
-from projections.roster import enrolment_of
 
 courses = view_table(
     "register_courses",
@@ -53,6 +52,7 @@ courses = view_table(
     number("accepted_minutes"),
     number("schedule_version"),
     key=("course",),
+    rarely=True,
 )
 """One row per course. `numbers` are its sessions; `appointments` are lists of since when (None: from the beginning),
 which person, and the role (None: none)."""
@@ -72,10 +72,13 @@ sessions = view_table(
     uid("lead"),
     flag("cancelled"),
     key=("course", "session"),
+    rarely=True,
 )
 """One row per session ever planned. `contact_minutes` are as held, and as planned until then; `lead` held it."""
 
-trainers = view_table("register_trainers", uid("trainer"), uid("person"), json("authorisations"), key=("trainer",))
+trainers = view_table(
+    "register_trainers", uid("trainer"), uid("person"), json("authorisations"), key=("trainer",), rarely=True
+)
 
 learners = view_table(
     "register_learners",
@@ -87,6 +90,7 @@ learners = view_table(
     flag("walk_in_open"),
     key=("enrolment",),
     indexes=[("course",)],
+    rarely=True,
 )
 """One row per enrolment. `requested` is its first position, `standing` its stage."""
 
@@ -563,11 +567,6 @@ _SESSION = Prepared(
         sessions.c.until == FOREVER,
     )
 )
-_SEAT = Prepared(
-    select(learners.c.person, learners.c.standing).where(
-        learners.c.enrolment == bindparam("enrolment"), learners.c.until == FOREVER
-    )
-)
 _CLASS = Prepared(
     select(learners.c.person, learners.c.standing).where(
         learners.c.course == bindparam("course"), learners.c.until == FOREVER
@@ -688,23 +687,11 @@ def _authorisation(said: Sequence[Any]) -> Authorisation:
     )
 
 
-def class_of(read: Reading, course: UUID, *, among: Collection[UUID] | None = None) -> tuple[set[UUID], set[UUID]]:
-    """Return the people with a seat on a course, and those with an enrolment but no seat now; `among` these, if given.
-
-    To look for one person is quicker than to read the class.
-    """
-    if among is not None and len(among) == 1:
-        (person,) = among
-        found = _SEAT.all(read, enrolment=enrolment_of(str(course), str(person)))
-    else:
-        found = _CLASS.all(read, course=str(course))
-    wanted = None if among is None else {str(person) for person in among}
-    seated: set[UUID] = set()
-    others: set[UUID] = set()
-    for person, standing in found:
-        if wanted is None or person in wanted:
-            (seated if standing == "confirmed" else others).add(UUID(person))
-    return seated, others
+def class_of(read: Reading, course: UUID) -> tuple[frozenset[UUID], frozenset[UUID]]:
+    """Return the people with a seat on a course, and those with an enrolment but no seat now."""
+    found = [(UUID(person), standing) for person, standing in _CLASS.all(read, course=str(course))]
+    seated = frozenset(person for person, standing in found if standing == "confirmed")
+    return seated, frozenset(person for person, _ in found) - seated
 
 
 def _lead(roles: Mapping[str | None, str]) -> str | None:

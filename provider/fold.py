@@ -187,6 +187,13 @@ class Fold:
                 for handler in concerned:
                     handler(self, event)
 
+    def changes_what_is_remembered(self) -> bool:
+        """Say whether it will write to a table of which it is remembered what was read."""
+        return any(
+            table.info["rarely"] and (sheet.touched or sheet.closed or sheet.past)
+            for table, sheet in self.sheets.items()
+        )
+
     def flush(self) -> None:
         """Write all that is new, in a few statements."""
         for sheet in self.sheets.values():

@@ -24,6 +24,8 @@ PATIENCE = 10.0
 
 _NOTE = struct.Struct("<Qd")
 """A number, and the time by the clock that all processes of a machine share and nobody sets."""
+_CHANGES = 16
+"""Where in the file the changes are counted, behind the note."""
 _LOCK, _UNLOCK = "SELECT pg_advisory_lock(%s)", "SELECT pg_advisory_unlock(%s)"
 
 
@@ -240,6 +242,25 @@ class Turn:
         since = monotonic() - _NOTE.unpack(note)[1]
         # A clock that stands before it was started anew with the machine.
         return since if since >= 0 else inf
+
+    def changes(self) -> int:
+        """Return how often something was changed, by whatever process; odd while it is being changed, or was by one
+        that was killed."""
+        return int.from_bytes(os.pread(self._opened(), 8, _CHANGES), "little")
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Change something in a `with`, while holding the turn: from its beginning on nobody takes for true what they
+        read before, and until its end nobody remembers what they read."""
+        under_way = self.changes() | 1
+        self._count(under_way)
+        try:
+            yield
+        finally:
+            self._count(under_way + 1)
+
+    def _count(self, changes: int) -> None:
+        os.pwrite(self._opened(), changes.to_bytes(8, "little"), _CHANGES)
 
     def _opened(self) -> int:
         if self._file < 0:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from time import sleep
+from typing import TypeVar, TypeVarTuple, Unpack, cast
 from zlib import crc32
 
 from sqlalchemy import Engine, Table, bindparam, select
@@ -17,6 +18,7 @@ from projections.projection import Prepared, Projection, Reading, RowMissing
 from provider.fold import Fold, Handlers
 from provider.log import Entry, EventLog, Progress
 from provider.maker import Maker, NotMade
+from provider.memory import Memory
 from provider.schema import Place, Schema
 from provider.settings import Settings
 from provider.views_database import ALL, ViewsDatabase, Writing, definition, places
@@ -27,6 +29,15 @@ LOGGER = logging.getLogger(__name__)
 PAGE = 1_000
 A_MOMENT = 0.05
 """Seconds: what was read since is as good as new, and what could not be had may be there."""
+
+MANNER = 2
+"""Raised when all who write the views have to heed something new: those who don't know it have views of their own.
+
+1: the tables. 2: they count the changes of tables that are written rarely.
+"""
+
+Asked = TypeVarTuple("Asked")
+Answer = TypeVar("Answer")
 
 _PLACE = Prepared(select(places.c.position).where(places.c.name == bindparam("name")))
 
@@ -40,7 +51,7 @@ def place_of(place: Place, projections: Sequence[Projection]) -> Place:
 
     So an older and a newer version of the program work side by side on one log, each with views of its own.
     """
-    versions = repr(sorted((each.name, each.version) for each in projections))
+    versions = repr([MANNER, *sorted((each.name, each.version) for each in projections)])
     mark = f"{crc32(versions.encode()):08x}"
     if isinstance(place, Schema):
         return Schema(place.url, f"{place.name}_{mark}")
@@ -71,6 +82,7 @@ class Views:
         self.maker = Maker(self._database, log, projections, engine=lambda: self.engine)
         self._lent: set[Writing] = set()
         self._local = threading.local()
+        self._memory = Memory(0)
 
     @cached_property
     def engine(self) -> Engine:
@@ -100,11 +112,40 @@ class Views:
             read = self._lend(self._database.to_read)
         return read
 
+    def known(
+        self, lent: Callable[[], Reading], ask: Callable[[Reading, Unpack[Asked]], Answer], *said: *Asked
+    ) -> Answer:
+        """Return what a function reads from tables that are written rarely, and from no others, as of now.
+
+        What it has found stays in memory until such a table is written, by whichever process; else it reads on the
+        connection that this thread is `lent`. What it has not found is not kept: whoever makes up names of things would
+        have the rest forgotten.
+        """
+        changes = self._turn.changes()
+        if changes is None:
+            return ask(lent(), *said)
+        memory = self._memory
+        if memory.changes != changes:
+            memory = self._memory = Memory(changes)
+        asked = (ask, *said)
+        answer = memory.find(asked)
+        if answer is None:
+            read = lent()
+            if read.changes != changes:
+                # It was begun before the last change.
+                read = self.lend()
+            answer = ask(read, *said)
+            # Where a change is under way nobody can tell whether that was read before it or after it.
+            if answer and read.changes == changes and changes % 2 == 0:
+                memory.keep(asked, answer)
+        return cast(Answer, answer)
+
     def _lend(self, opening: str) -> Writing:
         # One for reading and writing: what it wrote is in its memory then, and a server has half as many to keep.
         if (mine := self._mine) is not None:
             try:
                 if not mine.closed and self._database.is_live(mine):
+                    mine.changes = self._turn.changes()
                     mine.begin(opening)
                     return mine
             except Exception:
@@ -116,6 +157,7 @@ class Views:
             mine.discard()
         lent = self._local.connection = Writing(self.engine.connect())
         self._lent.add(lent)
+        lent.changes = self._turn.changes()
         lent.begin(opening)
         return lent
 
@@ -223,7 +265,7 @@ class Views:
 
     def _step(self, to: int | None) -> bool:
         """Apply one page, and say whether there may be more."""
-        with self._writing() as connection:
+        with ExitStack() as until_written, self._writing() as connection:
             place = self.position(connection)
             if to is not None and place >= to:
                 self._seen = place
@@ -247,6 +289,8 @@ class Views:
             self._apply(fold, page)
             # What the views say must not be lost in the log afterwards.
             self.log.entries.settle(page[-1][0])
+            if fold.changes_what_is_remembered() or self._is_cut_short():
+                until_written.enter_context(self._turn.changing())
             with self._database.together(connection):
                 fold.flush()
                 self._move(connection, page[-1][0])
@@ -256,6 +300,10 @@ class Views:
         if self._seen > self._turn.noted():
             self._turn.note(self._seen)
         return len(page) == PAGE or (to is not None and self._seen < to)
+
+    def _is_cut_short(self) -> bool:
+        """Say whether a process was killed while it changed what others remember; they remember nothing since."""
+        return (self._turn.changes() or 0) % 2 == 1
 
     @cached_property
     def _handlers(self) -> Handlers:
@@ -294,7 +342,8 @@ class Views:
 
     def _swap_in(self) -> bool:
         """Bring what was made to where the live views are and swap it in; say whether nobody read on."""
-        with self._turn, self._writing() as live:
+        # What is made may say something else than what was damaged.
+        with self._turn, self._turn.changing(), self._writing() as live:
             # A log may have been replaced by an older copy, of which this is made then.
             self.maker.go_on(min(self.position(live), self.log.entries.last()))
             reached = self.maker.place
@@ -356,6 +405,8 @@ class Views:
         connection.driver.execute(self._database.to_move, (to, ALL))
 
     def close(self) -> None:
+        """Let go of all that is open, and forget what was read; whatever is asked afterwards opens it anew."""
+        self._memory = Memory(0)
         self.maker.close()
         while self._lent:
             self._lent.pop().close()

@@ -87,6 +87,12 @@ class Brief(Held, Protocol):
     def idle(self) -> float:
         """Return the seconds since something was noted last; many where that is not known."""
 
+    def changes(self) -> int | None:
+        """Return how often something was changed, odd while it is; None where nobody counts."""
+
+    def changing(self) -> AbstractContextManager[None]:
+        """Change something in a `with`, while holding it."""
+
 
 class Use(Protocol):
     """What is closed by whoever no longer uses something."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from math import inf
@@ -62,6 +62,12 @@ class Queue:
 
     def idle(self) -> float:
         return inf
+
+    def changes(self) -> None:
+        """Nobody counts: those of other hosts would not see it."""
+
+    def changing(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def close(self) -> None:
         """There is nothing to let go of."""

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import wraps
 from random import random
 from time import sleep
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypedDict, TypeVar, overload
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypedDict, TypeVar, TypeVarTuple, Unpack, overload
 from uuid import UUID, uuid4
 
 from eventsourcing.persistence import IntegrityError
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger(__name__)
 Said = ParamSpec("Said")
 Kind = TypeVar("Kind", bound=Aggregate)
+Asked = TypeVarTuple("Asked")
+Answer = TypeVar("Answer")
 ATTEMPTS = 12
 ENOUGH = 10
 """Events of one command from which on the views catch up before it is answered."""
@@ -98,6 +100,10 @@ class Work:
             # To catch up ends it. A quick command goes on with what its request was let in by; of others it was let go.
             self._reading = self.office.views.lend(as_it_is=True)
         return self._reading
+
+    def known(self, ask: Callable[[Reading, Unpack[Asked]], Answer], *said: *Asked) -> Answer:
+        """Return what a function reads from tables of views that are written rarely, and from no others."""
+        return self.office.views.known(lambda: self.read, ask, *said)
 
     def get(self, kind: type[Kind], stream: UUID) -> Kind:
         """Return an aggregate.

@@ -113,7 +113,7 @@ def _mark_all_present(
     with held:
         half = _half(work, course, session)
         seats = work.get(Course, course).seats
-        seated, others = _class(work, course, seats.union(each.person for each in except_), whole=True)
+        seated, others = _class(work, course, seats.union(each.person for each in except_))
         register = _opened(work, stream, course, session)
         results = register.mark_all_present(
             people=seated,
@@ -192,7 +192,7 @@ def seal(work: Work, *, course: UUID, session: int, attestation: str) -> Receipt
         half = _half(work, course, session)
         taught = work.get(Course, course)
         lead = _lead_of(taught, session)
-        seated, _ = _class(work, course, taught.seats, whole=True)
+        seated, _ = _class(work, course, taught.seats)
         register = _addressed(work, stream, course, session)
         register.seal(enrolled=seated, lead_on_date=lead, over_at=half.over_at, attestation=attestation, **work.by)
         return work.record(register)
@@ -302,10 +302,10 @@ def _planned(work: Work, course: UUID, session: int) -> view.Half:
     Views whose file is damaged may miss rows without an error. So nobody is told that there is no such session, or is
     taken for no trainer, before the log was asked.
     """
-    half = view.half(work.read, course, session, work.act.by)
+    half = work.known(view.half, course, session, work.act.by)
     if _is_lost(work, half, course, session):
         _catch_up(work)
-        half = view.half(work.read, course, session, work.act.by)
+        half = work.known(view.half, course, session, work.act.by)
         if _is_lost(work, half, course, session):
             raise ViewsIncomplete(f"session {session} of course {course}, or who may teach it")
     if half is None:
@@ -321,13 +321,12 @@ def _is_lost(work: Work, half: view.Half | None, course: UUID, session: int) -> 
     return half.authorisations is None and work.find(Trainer, Trainer.create_id(work.act.by)) is not None
 
 
-def _class(work: Work, course: UUID, expected: Collection[UUID], *, whole: bool = False) -> tuple[set[UUID], set[UUID]]:
-    """Return who has a seat, and who has an enrolment but no seat now: among those expected, or in the `whole` class.
+def _class(work: Work, course: UUID, expected: Collection[UUID]) -> tuple[frozenset[UUID], frozenset[UUID]]:
+    """Return who has a seat, and who has an enrolment but no seat now.
 
     :raises ViewsIncomplete: somebody who is expected has an enrolment, and the views lost it.
     """
-    among = None if whole else expected
-    seated, others = view.class_of(work.read, course, among=among)
+    seated, others = work.known(view.class_of, course)
     lost = [
         person
         for person in expected
@@ -337,7 +336,7 @@ def _class(work: Work, course: UUID, expected: Collection[UUID], *, whole: bool 
     ]
     if lost:
         _catch_up(work)
-        seated, others = view.class_of(work.read, course, among=among)
+        seated, others = work.known(view.class_of, course)
         if not seated.union(others).issuperset(lost):
             raise ViewsIncomplete(f"an enrolment on course {course}")
     return seated, others
