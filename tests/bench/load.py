@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 
@@ -27,17 +27,6 @@ class Result:
         """Return the latency, in seconds, that this share of the answers stayed below."""
         ordered = sorted(self.latencies)
         return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
-
-
-def joined(results: Iterable[Result]) -> Result:
-    """Return what several runs saw as one."""
-    whole = Result()
-    for each in results:
-        whole.seconds += each.seconds
-        whole.latencies += each.latencies
-        whole.failures += each.failures
-        whole.errors += each.errors
-    return whole
 
 
 Request = bytes
