@@ -27,8 +27,9 @@ demo: setup ## play a whole course on a real server, and leave it running (ONCE=
 run: setup ## serve on http://127.0.0.1:8000 (PORT=…), with the data in ./data
 	exec $(B)/provider serve --port $(or $(PORT),8000)
 
+# Three on two processors: now and then each of them waits for a disk, a server or another process.
 test: setup ## run all tests
-	$(B)/pytest -n 2 --dist worksteal
+	$(B)/pytest -n 3 --dist worksteal
 
 check: setup ## look over format, style, types and who imports whom
 	$(B)/ruff format --check --quiet . || { echo "make format would mend that."; exit 1; }
