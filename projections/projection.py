@@ -311,12 +311,16 @@ class Prepared:
             for i, column in enumerate(columns)
             if isinstance(column.type, (Boolean, JsonText))
         ]
-        self._made: dict[str, tuple[str, tuple[str, ...], dict[str, Any]]] = {}
+        self._made: dict[str, tuple[str, tuple[str, ...], dict[str, Any], int]] = {}
 
     def all(self, read: Reading, **values: object) -> list[tuple[Any, ...]]:
-        """Return all rows for these values of the statement's parameters."""
-        made = self._made.get(read.dialect.name) or self._make(read)
-        sql, names, constants = made
+        """Return all rows for these values of the statement's parameters.
+
+        :raises TypeError, KeyError: when they have other names.
+        """
+        sql, names, constants, asked = self._made.get(read.dialect.name) or self._make(read)
+        if len(values) != asked:
+            raise TypeError(f"{asked} values are needed, and {len(values)} are given: {', '.join(values)}.")
         said = {**constants, **values}
         rows: list[tuple[Any, ...]] = read.driver.execute(sql, tuple(map(said.__getitem__, names))).fetchall()
         return [self._as_typed(row) for row in rows] if self._read else rows
@@ -333,9 +337,12 @@ class Prepared:
                 values[i] = read(values[i])
         return tuple(values)
 
-    def _make(self, read: Reading) -> tuple[str, tuple[str, ...], dict[str, Any]]:
+    def _make(self, read: Reading) -> tuple[str, tuple[str, ...], dict[str, Any], int]:
         compiled = self.statement.compile(dialect=read.dialect)
-        made = (str(compiled), tuple(compiled.positiontup or ()), dict(compiled.params))
+        # What has no value of its own is None there, which would find nothing and tell nobody.
+        constants = {name: value for name, value in compiled.params.items() if not compiled.binds[name].required}
+        asked = len(compiled.params) - len(constants)
+        made = (str(compiled), tuple(compiled.positiontup or ()), constants, asked)
         self._made[read.dialect.name] = made
         return made
 

@@ -54,6 +54,12 @@ class HttpWorker(ThreadWorker):
         self._closers = Semaphore(CLOSERS)
         super().init_process()
 
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """End when told to, also before the program is there: it may be waiting for a database or a disk, for hours."""
+        super().handle_exit(sig, frame)
+        if not self.booted:
+            raise SystemExit(0)
+
     def finish_request(self, conn: Any, fs: Any) -> None:
         """Keep a connection for its next request, or let it go: beside the main thread, since that waits for the client
         to close it too, for two seconds, and all other connections would wait with it. Where too many are waited for,

@@ -118,7 +118,7 @@ def _prove(
     old, new = Views(here.place("views"), source, projections), Views(there.place("views"), target, projections)
     try:
         old.open()
-        old.catch_up()
+        old.catch_up(patient=True)
         new.open()
         new.rebuild()
         differing = new.verify()

@@ -72,13 +72,30 @@ class Office:
         """
         self.settings = settings
         self.clock = clock
+        self.follower: Follower | None = None
+        """What brings the views to marks that were answered already; None where a command does it before it answers."""
+        self._closing: list[Callable[[], object]] = []
+        try:
+            self._open(projections, progress)
+        except BaseException:
+            # Who tries again and again, until a disk has room, would have more files open each time.
+            self.close()
+            raise
+        if serving:
+            self.follower = Follower(self.views)
+
+    def _open(self, projections: Sequence[Projection], progress: Progress | None) -> None:
+        settings = self.settings
         with opening(settings):
             self._engines = {
                 name: open_engine(settings.place(name), threads=settings.threads) for name in ("vault", "keys", "desk")
             }
+            self._closing += [engine.dispose for engine in self._engines.values()]
             upgrade(self._engines)
             self.log = EventLog(settings.place("events"))
+        self._closing.append(self.log.close)
         self.keys = Keys(self._engines["keys"], clock=self._seconds)
+        self._closing.append(self.keys.close)
         self.vault = Vault(self._engines["vault"], self.keys, clock=self._seconds)
         self.desk = Desk(self._engines["desk"], self.keys, clock=self._seconds)
         self.locks: Locks | AdvisoryLocks = (
@@ -87,10 +104,9 @@ class Office:
             else Locks(settings.data / "locks")
         )
         self.views = Views(settings.place("views"), self.log, projections)
+        self._closing += [self.locks.close, self.views.close]
         self.views.open(progress)
-        self.views.catch_up()
-        self.follower = Follower(self.views) if serving else None
-        """What brings the views to marks that were answered already; None where a command does it before it answers."""
+        self.views.catch_up(patient=True)
 
     def _seconds(self) -> float:
         return self.clock().timestamp()
@@ -131,9 +147,5 @@ class Office:
         """Let go of all files."""
         if self.follower is not None:
             self.follower.close()
-        self.views.close()
-        self.locks.close()
-        self.log.close()
-        self.keys.close()
-        for engine in self._engines.values():
-            engine.dispose()
+        for close in reversed(self._closing):
+            close()

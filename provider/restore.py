@@ -492,7 +492,7 @@ def views_differ(settings: Settings, projections: Sequence[Projection], showing:
         ):
             with showing("Making the views") as progress:
                 views.open(progress)
-            views.catch_up()
+            views.catch_up(patient=True)
             with showing("Verifying the views") as progress:
                 return views.verify(progress)
     except Exception as error:

@@ -87,8 +87,14 @@ class Views:
     @cached_property
     def engine(self) -> Engine:
         """The database; opened at first use, which must be after a fork."""
-        self._use = self._database.in_use()
-        return self._database.engine()
+        use = self._database.in_use()
+        try:
+            engine = self._database.engine()
+        except BaseException:
+            use.close()
+            raise
+        self._use = use
+        return engine
 
     def drop_others(self) -> int:
         """Drop the views of other versions that nobody uses any more, and return of how many sets of versions."""
@@ -220,26 +226,27 @@ class Views:
             connection.position = 0 if row is None else int(row[0])
         return connection.position
 
-    def catch_up(self, to: int | None = None) -> int:
+    def catch_up(self, to: int | None = None, *, patient: bool = False) -> int:
         """Bring the views to the end of the log, or at least to a position, and return where they are.
 
         Any number of threads and processes may call this at once: the first claims the place, which locks out the
-        others, and works for all of them.
+        others, and works for all of them. Who is `patient` waits for as long as it takes, which a request may not.
+
+        :raises TimeoutError: when others kept the place for too long.
         """
         if to is not None and self._is_there(to):
             return self._seen
         # Who read on here would not see what is written now, and in a schema would keep a swap waiting.
         self.let_go()
-        # Who starts an office may wait for long; a request may not.
-        with self._turn if to is None else self._turn.soon():
+        with self._turn if patient else self._turn.soon():
             self._work(to)
         return self._seen
 
     def keep_up(self, to: int, pause: float) -> bool:
         """Bring the views to a position for which nobody waits, and say whether they are there, if the log is.
 
-        Of all processes that follow one does it for all, and not more often than each `pause`, in seconds: somebody who
-        does it now, or did a moment ago, is left alone.
+        Of all processes of a machine that follow one does it for all, and not more often than each `pause`, in seconds:
+        somebody who does it now, or did a moment ago, is left alone. In a schema each does it by itself.
         """
         if self._is_there(to):
             return True
@@ -294,11 +301,11 @@ class Views:
             with self._database.together(connection):
                 fold.flush()
                 self._move(connection, page[-1][0])
-        self._database.shorten_journal(connection)
         self._seen = page[-1][0]
         # Of views that were put back to an older copy, nobody takes the first page for the end.
         if self._seen > self._turn.noted():
             self._turn.note(self._seen)
+        self._database.shorten_journal(connection)
         return len(page) == PAGE or (to is not None and self._seen < to)
 
     def _is_cut_short(self) -> bool:
@@ -375,7 +382,7 @@ class Views:
         self.maker.drop(self._idle())
         # They are compared and thrown away: nobody looks anything up in them but by its key.
         self.maker.make(progress, indexed=False)
-        self.catch_up()
+        self.catch_up(patient=True)
         edition = self.maker.edition
         with self.reading() as reading, edition.beside(reading) as before:
             reading.begin(self._database.to_read)

@@ -76,7 +76,7 @@ class Brief(Held, Protocol):
         """Hold it in a `with`, but not after a long wait."""
 
     def at_once(self) -> AbstractContextManager[bool]:
-        """Hold it in a `with` if nobody does; False where somebody does."""
+        """Hold it in a `with` if nobody does, as far as this machine knows; False where somebody does."""
 
     def note(self, number: int) -> None:
         """Leave word how far the work is, where that saves others a look at the database."""

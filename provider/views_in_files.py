@@ -7,7 +7,7 @@ import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -46,8 +46,13 @@ class Connection(sqlite3.Connection):
 
     identity: tuple[int, int]
     journal: Path
-    allowed = TOO_LONG
-    """Bytes of its journal up to which it is let alone."""
+
+
+@dataclass
+class Allowance:
+    """Bytes of a journal up to which this process lets it alone."""
+
+    bytes: int = TOO_LONG
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,7 @@ class SqliteViews:
     """
 
     path: Path
+    journal: Allowance = field(default_factory=Allowance, compare=False, repr=False)
     to_read = "BEGIN"
     to_write = "BEGIN IMMEDIATE"
     to_move = "UPDATE places SET position = ? WHERE name = ?"
@@ -148,17 +154,18 @@ class SqliteViews:
         driver: Connection = connection.driver
         # Somebody may have taken the files away. And as with SQLite's own tries, what is wrong with them is told to
         # whoever needs them next: what was to be written is written.
-        with suppress(FileNotFoundError, sqlite3.OperationalError):
+        with suppress(OSError, sqlite3.DatabaseError):
             length = driver.journal.stat().st_size
-            if length > driver.allowed:
+            if length > self.journal.bytes:
+                # All threads of this process leave it alone from here on, until it is longer still.
+                self.journal.bytes = length + LONGER
                 driver.execute(f"PRAGMA busy_timeout={BRIEFLY}")
                 try:
                     driver.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
                 finally:
                     driver.execute(f"PRAGMA busy_timeout={PATIENCE * 1_000}")
-                driver.allowed = length + LONGER
             elif length <= TOO_LONG:
-                driver.allowed = TOO_LONG
+                self.journal.bytes = TOO_LONG
 
     def edition(self, *, apart: bool = False) -> SqliteEdition:
         # Nothing waits for the disk while it is made. So what was made before a power cut is not gone on with, nor

@@ -30,11 +30,11 @@ def follow(office: Office, stop: threading.Event, *, look_again: float = LOOK_AG
     while not stop.is_set():
         try:
             with _notices(office, look_again) as notices:
-                office.views.catch_up()
+                office.views.catch_up(patient=True)
                 for _ in notices:
                     if stop.is_set():
                         return
-                    office.views.catch_up()
+                    office.views.catch_up(patient=True)
         except Exception:
             LOGGER.exception("the views could not follow the log; it is tried again")
             stop.wait(look_again)

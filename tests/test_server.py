@@ -164,26 +164,41 @@ def _requests(log: Path) -> list[dict[str, Any]]:
     return [line for line in lines if line["event"] == "request"]
 
 
-@pytest.mark.slow
-def test_a_worker_that_begins_on_a_full_disk_waits_until_it_is_not(tmp_path: Path) -> None:
-    office = bootstrap(Settings.read({"PROVIDER_DATA": str(tmp_path / "data")}), Clock())
+@contextmanager
+def beginning_on_a_full_disk(folder: Path, workers: int) -> Iterator[tuple[Server, int]]:
+    """Serve an office whose disk is full, and give the process of a worker that was killed: its successor waits."""
+    office = bootstrap(Settings.read({"PROVIDER_DATA": str(folder / "data")}), Clock())
     admin, _ = founded_in(office)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(servers, "WORKERS", 1)
-        with served("wsgi:app", {"PROVIDER_DATA": str(tmp_path / "data")}, tmp_path) as server:
+        patched.setattr(servers, "WORKERS", workers)
+        with served("wsgi:app", {"PROVIDER_DATA": str(folder / "data")}, folder) as server:
             # What the worker brings home when it begins makes the log's file longer.
             for number in range(100):
                 act = Act(by=admin, now=START, at=START, request=str(number))
                 people.register(office, act, given="Ada", family=f"Number {number}", email=None)
-            (first,) = children_of(server.process)
-            limit_files(server.process, (tmp_path / "data" / "events.sqlite").stat().st_size)
+            first, *_ = children_of(server.process)
+            limit_files(server.process, (folder / "data" / "events.sqlite").stat().st_size)
             os.kill(first, signal.SIGKILL)
-            log = tmp_path / "server.log"
-            until(lambda: "this process begins when it is not" in log.read_text())
-            limit_files(server.process, resource.RLIM_INFINITY)
-            # As soon as it listens again.
-            wire = Wire(server.port)
-            assert wire.ask(ASK) == 200
-            assert first not in children_of(server.process)
-            wire.close()
+            until(lambda: "this process begins when it can" in (folder / "server.log").read_text())
+            yield server, first
     office.close()
+
+
+@pytest.mark.slow
+def test_a_worker_that_begins_on_a_full_disk_waits_until_it_is_not(tmp_path: Path) -> None:
+    with beginning_on_a_full_disk(tmp_path, workers=1) as (server, first):
+        limit_files(server.process, resource.RLIM_INFINITY)
+        # As soon as it listens again.
+        wire = Wire(server.port)
+        assert wire.ask(ASK) == 200
+        assert first not in children_of(server.process)
+        wire.close()
+
+
+@pytest.mark.slow
+def test_a_server_with_a_worker_that_waits_ends_when_it_is_told_to(tmp_path: Path) -> None:
+    with beginning_on_a_full_disk(tmp_path, workers=2) as (server, _):
+        began = time.monotonic()
+        os.kill(server.process, signal.SIGTERM)
+        until(lambda: not children_of(server.process))
+        assert time.monotonic() - began < 10

@@ -31,7 +31,7 @@ def prepare() -> None:
     with _views() as views:
         with console.progress("Making the views") as progress:
             made = views.open(progress)
-        position = views.catch_up()
+        position = views.catch_up(patient=True)
     click.echo(f"The views {'are made' if made else 'were there'}, up to position {position}.")
 
 

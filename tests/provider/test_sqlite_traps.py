@@ -177,12 +177,20 @@ def test_the_journal_of_the_views_begins_anew_though_readers_follow_each_other_c
 
 def test_who_reads_the_views_for_long_is_not_waited_for_again_and_again(office: Office, person: Register) -> None:
     tries: list[str] = []
+
+    def register() -> None:
+        office.views.lend().driver.set_trace_callback(lambda said: tries.append(said) if "RESTART" in said else None)
+        person("Grace", "Hopper")
+
     views = file_of(office.settings, "views")
     with outsider(views, "BEGIN", "SELECT count(*) FROM places"):
         lengthen(office, TOO_LONG)
-        office.views.lend().driver.set_trace_callback(lambda said: tries.append(said) if "RESTART" in said else None)
+        register()
         for _ in range(3):
-            person("Grace", "Hopper")
+            # Each thread has a connection of its own.
+            another = threading.Thread(target=register)
+            another.start()
+            another.join()
         assert len(tries) == 1
         lengthen(office, LONGER)
         person("Grace", "Hopper")
@@ -393,6 +401,28 @@ def test_who_does_not_wait_for_a_turn_has_it_when_it_is_free(tmp_path: Path) -> 
         assert not alone
     turn.close()
     other.close()
+
+
+def test_a_request_does_not_wait_for_long_while_others_bring_the_views_on(office: Office, person: Register) -> None:
+    def ended(**said: bool) -> bool:
+        try:
+            office.views.catch_up(**said)
+        except TimeoutError:
+            return False
+        return True
+
+    office.views._turn._patience = 0.05  # type: ignore[attr-defined]
+    told: list[bool] = []
+    waiting = [
+        threading.Thread(target=lambda said=said: told.append(ended(**said))) for said in ({}, {"patient": True})
+    ]
+    with office.views._turn:
+        for each in waiting:
+            each.start()
+        time.sleep(0.2)
+    for each in waiting:
+        each.join()
+    assert sorted(told) == [False, True]
 
 
 def test_how_long_nobody_left_word_is_known_unless_the_machine_was_started_anew(tmp_path: Path) -> None:
