@@ -7,12 +7,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Select, select
 
 from domain import schedule
 from domain.course import Course, Role, Stage
 from domain.schedule import Session
 from projections.projection import (
+    Lookup,
     Projection,
     Reading,
     Row,
@@ -306,13 +307,10 @@ def _reopened(rows: Rows, event: Course.Reopened) -> None:
     rows.change(course_rows, event.originator_id, stage=Stage.DELIVERED, waived=[])
 
 
-# Statements that many requests run are made once: to make one costs more than to run it.
-_ONE = select(course_rows).where(course_rows.c.course == bindparam("course"))
-_ONE_NOW = _ONE.where(holds(course_rows, None))
-_SESSION = select(session_rows).where(
-    session_rows.c.course == bindparam("course"), session_rows.c.number == bindparam("number")
-)
-_SESSION_NOW = _SESSION.where(holds(session_rows, None))
+_ONE = Lookup(course_rows, "course")
+_TRAINERS = Lookup(trainer_rows, "course", order=("person",))
+_SESSIONS = Lookup(session_rows, "course", order=("starts", "number"))
+_SESSION = Lookup(session_rows, "course", "number")
 
 
 def course(read: Reading, course: UUID | str, at: int | None = None) -> dict[str, Any] | None:
@@ -321,9 +319,11 @@ def course(read: Reading, course: UUID | str, at: int | None = None) -> dict[str
     Beside the columns of its row it has `sessions` (those of `sessions()`), `lead` (a person's id or None),
     `co_trainers`, and `contact_minutes` and `scheduled_minutes` in all, as held and else as planned.
     """
-    query = _ONE_NOW if at is None else _ONE.where(holds(course_rows, at))
-    row = read.execute(query, {"course": str(course)}).first()
-    return None if row is None else _whole(read, [row], at)[0]
+    said = _ONE.first(read, at, course=str(course))
+    if said is None:
+        return None
+    trainers = {row["person"]: row["role"] for row in _TRAINERS.all(read, at, course=said["course"])}
+    return _course(said, sessions(read, said["course"], at), trainers)
 
 
 def listing(
@@ -358,17 +358,14 @@ def sessions(read: Reading, course: UUID | str, at: int | None = None) -> list[d
     `contact_minutes` (as held, curtailed, or planned), `place`, `held` (None or `started`, `ended`, `trainers`,
     `lead`), `curtailed` (None or `contact_minutes`, `reason`), `cancelled` and `cancelled_reason`.
     """
-    found = select(session_rows).where(session_rows.c.course == str(course), holds(session_rows, at))
-    return [contents(row) for row in read.execute(found.order_by(session_rows.c.starts, session_rows.c.number))]
+    return _SESSIONS.all(read, at, course=str(course))
 
 
 def session(read: Reading, course: UUID | str, number: int, at: int | None = None) -> dict[str, Any] | None:
     """Return one session as `sessions` does, cancelled or not; None where the course has none of that number."""
     if not 0 < number < 2**31:
         return None
-    query = _SESSION_NOW if at is None else _SESSION.where(holds(session_rows, at))
-    row = read.execute(query, {"course": str(course), "number": number}).first()
-    return None if row is None else contents(row)
+    return _SESSION.first(read, at, course=str(course), number=number)
 
 
 def _whole(read: Reading, found: Sequence[Any], at: int | None) -> list[dict[str, Any]]:
@@ -381,15 +378,14 @@ def _whole(read: Reading, found: Sequence[Any], at: int | None) -> list[dict[str
             sessions[row.course].append(contents(row))
         for row in read.execute(_of(trainer_rows, some, at).order_by(trainer_rows.c.person)):
             trainers[row.course][row.person] = row.role
-    return [_course(row, sessions[row.course], trainers[row.course]) for row in found]
+    return [_course(contents(row), sessions[row.course], trainers[row.course]) for row in found]
 
 
 def _of(table: Any, ids: Sequence[str], at: int | None) -> Select[Any]:
     return select(table).where(table.c.course.in_(ids), holds(table, at))
 
 
-def _course(row: Any, sessions: list[dict[str, Any]], trainers: dict[str, str]) -> dict[str, Any]:
-    said = contents(row)
+def _course(said: dict[str, Any], sessions: list[dict[str, Any]], trainers: dict[str, str]) -> dict[str, Any]:
     taking_place = [_session(each) for each in sessions if not each["cancelled"]]
     return {
         **said,

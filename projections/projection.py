@@ -15,6 +15,7 @@ import orjson
 from eventsourcing.utils import get_topic
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     Boolean,
     Column,
     ColumnElement,
@@ -289,11 +290,15 @@ def portions(ids: Iterable[T]) -> Iterator[list[T]]:
         yield wanted[i : i + PORTION]
 
 
-def holds(table: Table, at: int | None) -> ColumnElement[bool]:
-    """Return the condition for rows as of a position, or as of now where it is None."""
+def holds(table: Table, at: int | BindParameter[int] | None) -> ColumnElement[bool]:
+    """Return the condition for rows as of a position, or as of now where it is None; `THEN` is given at each use."""
     if at is None:
         return table.c.until == FOREVER
     return and_(table.c.since <= at, table.c.until > at)
+
+
+THEN: BindParameter[int] = bindparam("at", type_=BigInteger)
+"""A position that a prepared statement is given as `at`."""
 
 
 class Prepared:
@@ -380,8 +385,7 @@ class Lookup:
 
     @cached_property
     def _then(self) -> Prepared:
-        at = bindparam("at", type_=BigInteger)
-        return self._prepared(and_(self._table.c.since <= at, self._table.c.until > at))
+        return self._prepared(holds(self._table, THEN))
 
     def _prepared(self, held: ColumnElement[bool]) -> Prepared:
         wanted = (self._table.c[name] == bindparam(name) for name in self._named)

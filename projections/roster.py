@@ -12,7 +12,6 @@ import orjson
 from sqlalchemy import (
     BindParameter,
     Column,
-    ColumnElement,
     Label,
     Text,
     and_,
@@ -27,7 +26,7 @@ from domain.enrolment import ENROLMENTS, Enrolment, Stage
 from domain.register import AttendanceRegister
 from projections.directory import people_rows
 from projections.projection import (
-    FOREVER,
+    THEN,
     JsonText,
     Lookup,
     Prepared,
@@ -404,12 +403,11 @@ def _read_as(column: Column[Any]) -> Column[Any] | Label[str]:
 
 
 _COLUMNS = [column for column in enrolments.columns if column.name not in ("since", "until")]
-_HOLDS_NOW = enrolments.c.until == FOREVER
-_HELD_THEN = and_(enrolments.c.since <= bindparam("at"), enrolments.c.until > bindparam("at"))
 _SEATED = or_(*(enrolments.c.standing == standing for standing in ON_COURSE))
 
 _LEARNERS = Lookup(enrolments, "course", order=("requested",), only=_SEATED)
 _ENROLMENT = Lookup(enrolments, "enrolment")
+_BESIDE = Lookup(particulars, "enrolment")
 _COURSE_OF = Prepared(select(enrolments.c.course).where(enrolments.c.enrolment == bindparam("enrolment")).limit(1))
 
 
@@ -444,18 +442,15 @@ def _lines(members: Sequence[str]) -> tuple[Prepared, Prepared]:
         name: people_rows.c[name] for name in ("given", "family", "certificate_name")
     }
     columns = [of_person[name].label(name) if name in of_person else _read_as(enrolments.c[name]) for name in members]
-    at: BindParameter[int] = bindparam("at")
-    return (
-        _joined(columns, _HOLDS_NOW, people_rows.c.until == FOREVER),
-        _joined(columns, _HELD_THEN, and_(people_rows.c.since <= at, people_rows.c.until > at)),
-    )
+    return _joined(columns, None), _joined(columns, THEN)
 
 
-def _joined(columns: Sequence[Any], holds_row: ColumnElement[bool], holds_person: ColumnElement[bool]) -> Prepared:
+def _joined(columns: Sequence[Any], at: BindParameter[int] | None) -> Prepared:
+    theirs = and_(people_rows.c.person == enrolments.c.person, holds(people_rows, at))
     return Prepared(
         select(*columns)
-        .outerjoin_from(enrolments, people_rows, and_(people_rows.c.person == enrolments.c.person, holds_person))
-        .where(enrolments.c.course == bindparam("course"), _SEATED, holds_row)
+        .outerjoin_from(enrolments, people_rows, theirs)
+        .where(enrolments.c.course == bindparam("course"), _SEATED, holds(enrolments, at))
     )
 
 
@@ -505,13 +500,11 @@ def enrolment(read: Reading, enrolment: UUID | str, at: int | None = None) -> di
     found = _ENROLMENT.first(read, at, enrolment=str(enrolment))
     if found is None:
         return None
-    beside = read.execute(
-        select(particulars).where(particulars.c.enrolment == found["enrolment"], holds(particulars, at))
-    ).one()
+    (beside,) = _BESIDE.all(read, at, enrolment=found["enrolment"])
     waiting = ranks(read, found["course"], at=at) if found["standing"] == Stage.QUEUED else {}
     return {
         **found,
-        **{name: beside._mapping[name] for name in _PARTICULARS},
+        **{name: beside[name] for name in _PARTICULARS},
         "rank": waiting.get(found["enrolment"]),
     }
 
@@ -594,5 +587,5 @@ def withdrawn(read: Reading, course: UUID | str) -> list[str]:
 
 
 def _people(read: Reading, course: UUID | str, condition: Any) -> list[str]:
-    found = select(enrolments.c.person).where(enrolments.c.course == str(course), _HOLDS_NOW, condition)
+    found = select(enrolments.c.person).where(enrolments.c.course == str(course), holds(enrolments, None), condition)
     return list(read.execute(found.order_by(enrolments.c.requested)).scalars())

@@ -502,8 +502,8 @@ def course_of(read: Reading, submission: UUID | str) -> str | None:
 
 def of_course(read: Reading, course: UUID | str, *, at: int | None = None) -> str | None:
     """Return the submission of a course, None where none was drafted."""
-    found = select(submissions.c.submission).where(submissions.c.course == str(course), holds(submissions, at))
-    return read.execute(found).scalar()
+    found = _OF_COURSE.first(read, at, course=str(course))
+    return None if found is None else found["submission"]
 
 
 def completers(read: Reading, course: UUID | str, *, at: int | None = None) -> list[dict[str, Any]]:
@@ -518,6 +518,7 @@ def completers(read: Reading, course: UUID | str, *, at: int | None = None) -> l
 
 
 _SUBMISSION = Lookup(submissions, "submission")
+_OF_COURSE = Lookup(submissions, "course")
 _PARTS = Lookup(parts, "submission")
 _PART = Lookup(parts, "submission", "part")
 _LINES = Lookup(lines, "submission")
@@ -630,9 +631,8 @@ def outstanding(read: Reading, course: UUID | str, *, at: int | None = None) -> 
         planned = courses.course(read, course, at)
         takes = planned is not None and _policy(read, planned, at).submission_profile != NO_SUBMISSION
         return ("submission_missing",) if left and takes else ()
-    stage = read.execute(
-        select(submissions.c.stage).where(submissions.c.submission == known, holds(submissions, at))
-    ).scalar_one()
+    (found,) = _SUBMISSION.all(read, at, submission=known)
+    stage = found["stage"]
     if stage == Stage.ABANDONED:
         return ("submission_missing",) if left else ()
     left -= {each["enrolment"] for each in _LINES.all(read, at, submission=known)}

@@ -64,7 +64,7 @@ class SqliteViews:
     """
 
     path: Path
-    journal: Allowance = field(default_factory=Allowance, compare=False, repr=False)
+    journal: Allowance = field(default_factory=Allowance, init=False, compare=False, repr=False)
     to_read = "BEGIN"
     to_write = "BEGIN IMMEDIATE"
     to_move = "UPDATE places SET position = ? WHERE name = ?"
