@@ -59,8 +59,8 @@ class Reading:
         """Whether all queries see one state now."""
         self.position: int | None = None
         """How far the views are in that state, once somebody has looked."""
-        self.changes: int | None = None
-        """How often the tables that are written rarely had been written before it began; None where nobody counts."""
+        self.change: int | None = None
+        """Stands for the last change, before it began, of tables that are written rarely; None where nobody says."""
         self._since = 0.0
         self.dialect = connection.dialect
         self.execute = connection.execute

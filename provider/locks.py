@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from hashlib import blake2s
 from math import inf
 from pathlib import Path
-from time import monotonic
+from time import monotonic, monotonic_ns
 from typing import TYPE_CHECKING, Any
 
 from provider.schema import lock_number
@@ -24,8 +24,10 @@ PATIENCE = 10.0
 
 _NOTE = struct.Struct("<Qd")
 """A number, and the time by the clock that all processes of a machine share and nobody sets."""
-_CHANGES = 16
-"""Where in the file the changes are counted, behind the note."""
+_CHANGE = 16
+"""Where in the file the last change stands, behind the note."""
+UNDER_WAY = -1
+"""Stands for a change of which nobody knows whether it is over; it is odd, as all that are under way."""
 _LOCK, _UNLOCK = "SELECT pg_advisory_lock(%s)", "SELECT pg_advisory_unlock(%s)"
 
 
@@ -181,11 +183,12 @@ class Turn:
         # A second file would have a lock of its own.
         self._opening = threading.Lock()
         self._file = -1
+        self._taken_away: list[int] = []
 
     def __enter__(self) -> None:
         self._threads.acquire()
         try:
-            fcntl.flock(self._opened(), fcntl.LOCK_EX)
+            self._lock(fcntl.LOCK_EX)
         except BaseException:
             self._threads.release()
             raise
@@ -214,7 +217,7 @@ class Turn:
             return
         try:
             try:
-                fcntl.flock(self._opened(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._lock(fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 alone = False
             try:
@@ -243,37 +246,55 @@ class Turn:
         # A clock that stands before it was started anew with the machine.
         return since if since >= 0 else inf
 
-    def changes(self) -> int:
-        """Return how often something was changed, by whatever process; odd while it is being changed, or was by one
-        that was killed."""
-        return int.from_bytes(os.pread(self._opened(), 8, _CHANGES), "little")
+    def last_change(self) -> int:
+        """Return a number that stands for the last change, by whatever process, and for no other; odd while it is under
+        way, or was when somebody was killed."""
+        file = self._opened()
+        if os.fstat(file).st_nlink == 0:
+            # The file was taken away, and others may have another by now.
+            return UNDER_WAY
+        return int.from_bytes(os.pread(file, 8, _CHANGE), "little")
 
     @contextmanager
     def changing(self) -> Iterator[None]:
         """Change something in a `with`, while holding the turn: from its beginning on nobody takes for true what they
         read before, and until its end nobody remembers what they read."""
-        under_way = self.changes() | 1
-        self._count(under_way)
+        # By the clock that nobody sets: it never comes again, whatever somebody does to the file.
+        under_way = 2 * monotonic_ns() + 1
+        self._leave(under_way)
         try:
             yield
         finally:
-            self._count(under_way + 1)
+            self._leave(under_way + 1)
 
-    def _count(self, changes: int) -> None:
-        os.pwrite(self._opened(), changes.to_bytes(8, "little"), _CHANGES)
+    def _leave(self, change: int) -> None:
+        os.pwrite(self._opened(), change.to_bytes(8, "little"), _CHANGE)
+
+    def _lock(self, how: int) -> None:
+        """Lock the file that is there, which others lock too."""
+        while True:
+            fcntl.flock(self._opened(), how)
+            if _is_there(self._file, self._path):
+                return
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+            # Another thread may be reading from it just now.
+            with self._opening:
+                self._taken_away.append(self._file)
+                self._file = -1
 
     def _opened(self) -> int:
-        if self._file < 0:
+        if (file := self._file) < 0:
             with self._opening:
-                if self._file < 0:
-                    self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        return self._file
+                if (file := self._file) < 0:
+                    file = self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return file
 
     def close(self) -> None:
         """Let go of the file."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        for file in (*self._taken_away, self._file):
+            if file >= 0:
+                os.close(file)
+        self._taken_away, self._file = [], -1
 
 
 class Shared:

@@ -11,12 +11,12 @@ MOST = 300
 class Memory:
     """Answers of functions that read tables only which are written rarely, by the function and what it was asked.
 
-    They are good for as long as the views count so many `changes` of such tables, and no longer; `find` and `keep` may
-    be called by any thread.
+    They are good for as long as this `change` of such tables is the last one, and no longer; `find` and `keep` may be
+    called by any thread.
     """
 
-    def __init__(self, changes: int) -> None:
-        self.changes = changes
+    def __init__(self, change: int) -> None:
+        self.change = change
         self._kept: dict[tuple[Any, ...], Any] = {}
 
     def find(self, asked: tuple[Any, ...]) -> Any:

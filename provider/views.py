@@ -33,7 +33,7 @@ A_MOMENT = 0.05
 MANNER = 2
 """Raised when all who write the views have to heed something new: those who don't know it have views of their own.
 
-1: the tables. 2: they count the changes of tables that are written rarely.
+1: the tables. 2: they leave word of each change of tables that are written rarely.
 """
 
 Asked = TypeVarTuple("Asked")
@@ -127,22 +127,22 @@ class Views:
         connection that this thread is `lent`. What it has not found is not kept: whoever makes up names of things would
         have the rest forgotten.
         """
-        changes = self._turn.changes()
-        if changes is None:
+        change = self._turn.last_change()
+        if change is None:
             return ask(lent(), *said)
         memory = self._memory
-        if memory.changes != changes:
-            memory = self._memory = Memory(changes)
+        if memory.change != change:
+            memory = self._memory = Memory(change)
         asked = (ask, *said)
         answer = memory.find(asked)
         if answer is None:
             read = lent()
-            if read.changes != changes:
+            if read.change != change:
                 # It was begun before the last change.
                 read = self.lend()
             answer = ask(read, *said)
             # Where a change is under way nobody can tell whether that was read before it or after it.
-            if answer and read.changes == changes and changes % 2 == 0:
+            if answer and read.change == change and change % 2 == 0:
                 memory.keep(asked, answer)
         return cast(Answer, answer)
 
@@ -151,7 +151,7 @@ class Views:
         if (mine := self._mine) is not None:
             try:
                 if not mine.closed and self._database.is_live(mine):
-                    mine.changes = self._turn.changes()
+                    mine.change = self._turn.last_change()
                     mine.begin(opening)
                     return mine
             except Exception:
@@ -163,7 +163,7 @@ class Views:
             mine.discard()
         lent = self._local.connection = Writing(self.engine.connect())
         self._lent.add(lent)
-        lent.changes = self._turn.changes()
+        lent.change = self._turn.last_change()
         lent.begin(opening)
         return lent
 
@@ -310,7 +310,7 @@ class Views:
 
     def _is_cut_short(self) -> bool:
         """Say whether a process was killed while it changed what others remember; they remember nothing since."""
-        return (self._turn.changes() or 0) % 2 == 1
+        return (self._turn.last_change() or 0) % 2 == 1
 
     @cached_property
     def _handlers(self) -> Handlers:

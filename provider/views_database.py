@@ -87,8 +87,9 @@ class Brief(Held, Protocol):
     def idle(self) -> float:
         """Return the seconds since something was noted last; many where that is not known."""
 
-    def changes(self) -> int | None:
-        """Return how often something was changed, odd while it is; None where nobody counts."""
+    def last_change(self) -> int | None:
+        """Return a number that stands for the last change and for no other, odd while it is under way; None where
+        nobody says."""
 
     def changing(self) -> AbstractContextManager[None]:
         """Change something in a `with`, while holding it."""

@@ -63,8 +63,8 @@ class Queue:
     def idle(self) -> float:
         return inf
 
-    def changes(self) -> None:
-        """Nobody counts: those of other hosts would not see it."""
+    def last_change(self) -> None:
+        """Nobody says: those of other hosts would not hear it."""
 
     def changing(self) -> AbstractContextManager[None]:
         return nullcontext()

@@ -190,6 +190,33 @@ def change_and_die(views: Path) -> None:
 
 
 @pytest.mark.sqlite
+@pytest.mark.parametrize("tamper", [Path.unlink, lambda file: file.write_bytes(b""), lambda file: replace(file)])
+def test_what_changes_is_known_though_somebody_took_away_the_file_that_says_so(
+    room: Classroom, counting: Counting, act: Acting, other: Office, clock: Clock, tamper: Callable[[Path], object]
+) -> None:
+    assert counting.ask()[0] == set(room.people.values())
+    views = room.office.views.place
+    assert isinstance(views, Path)
+    tamper(views.with_name(f"{views.name}.turn"))
+    later = bootstrap(room.office.settings, clock)
+    newer = Counting(later, room.course)
+    assert newer.ask()[0] == set(room.people.values())
+    # By one that had the old file open, and by one that has only ever seen the new one.
+    for name, by in (("Bob", other), ("Ada", later)):
+        left = counting.ask()[0]
+        enrolments.withdraw(by, act(), enrolment=room.enrolment(name), reason="ill")
+        assert counting.ask()[0] == newer.ask()[0] == left - {room.people[name]}
+    later.close()
+
+
+def replace(file: Path) -> None:
+    """Lay a copy of a file in its place."""
+    copy = file.with_name("copy")
+    copy.write_bytes(file.read_bytes())
+    copy.replace(file)
+
+
+@pytest.mark.sqlite
 def test_views_that_were_made_anew_are_read_anew(room: Classroom, counting: Counting, other: Office) -> None:
     with other.views.engine.connect() as connection:
         connection.execute(registers.learners.delete())

@@ -403,6 +403,45 @@ def test_who_does_not_wait_for_a_turn_has_it_when_it_is_free(tmp_path: Path) -> 
     other.close()
 
 
+def test_no_change_is_taken_for_another_whatever_somebody_does_to_the_file(tmp_path: Path) -> None:
+    turn, seen = Turn(tmp_path / "turn"), set[int]()
+    for _ in range(3):
+        with turn, turn.changing():
+            assert turn.last_change() % 2 == 1
+        assert turn.last_change() % 2 == 0
+        seen.add(turn.last_change())
+        (tmp_path / "turn").write_bytes(b"")
+    assert len(seen) == 3
+    turn.close()
+
+
+def test_those_who_wait_for_a_turn_have_it_one_after_the_other_though_its_file_is_taken_away(tmp_path: Path) -> None:
+    turns = [Turn(tmp_path / "turn") for _ in range(3)]
+    inside: list[int] = []
+    most: list[int] = []
+
+    def take(turn: Turn) -> None:
+        with turn:
+            inside.append(1)
+            most.append(len(inside))
+            time.sleep(0.05)
+            inside.pop()
+
+    waiting = [threading.Thread(target=take, args=(turn,)) for turn in turns]
+    with Turn(tmp_path / "turn") as _:
+        for each in waiting:
+            each.start()
+        time.sleep(0.1)
+        (tmp_path / "turn").unlink()
+        with turns[0].at_once() as alone:
+            assert not alone
+    for each in waiting:
+        each.join(10)
+    assert most == [1, 1, 1]
+    for turn in turns:
+        turn.close()
+
+
 def test_a_request_does_not_wait_for_long_while_others_bring_the_views_on(office: Office, person: Register) -> None:
     def ended(**said: bool) -> bool:
         try:
