@@ -28,6 +28,7 @@ from tests.postgres import Server, running
 
 if TYPE_CHECKING:
     from projections.projection import Projection
+    from tests.classroom import Classroom
     from tests.stage import Stage
 
 # A busy machine is no fault of the code: how long an example takes says nothing here.
@@ -364,6 +365,12 @@ def caller(app: Flask) -> Callable[[str | None], Caller]:
 @pytest.fixture
 def admin_caller(caller: Callable[[str | None], Caller], founded: tuple[Office, UUID, str]) -> Caller:
     return caller(founded[2])
+
+
+@pytest.fixture
+def room(office: Office, act: Callable[..., Act], clock: Clock, stage: Stage[Classroom]) -> Classroom:
+    """The class that the stage of a file of tests has played, in the office of this test."""
+    return stage.played.at(office, act, clock)
 
 
 @pytest.fixture

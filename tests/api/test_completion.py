@@ -12,10 +12,9 @@ from domain.access import Role
 from domain.course import Role as OnCourse
 from domain.institution import Act as Signed
 from provider.commands import enrolments
-from provider.office import Office
 from tests.academy import Acting
 from tests.classroom import Classroom, seated
-from tests.conftest import Caller, Clock
+from tests.conftest import Caller
 from tests.stage import Stage
 
 
@@ -23,11 +22,6 @@ from tests.stage import Stage
 def stage() -> Stage[Classroom]:
     """Ada and Bob have a seat in a class that is about to begin."""
     return seated("Ada", "Bob")
-
-
-@pytest.fixture
-def room(office: Office, act: Acting, clock: Clock, stage: Stage[Classroom]) -> Classroom:
-    return stage.played.at(office, act, clock)
 
 
 @pytest.fixture

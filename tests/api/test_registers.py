@@ -40,11 +40,6 @@ def stage() -> Stage[Classroom]:
 
 
 @pytest.fixture
-def room(office: Office, act: Acting, clock: Clock, stage: Stage[Classroom]) -> Classroom:
-    return stage.played.at(office, act, clock)
-
-
-@pytest.fixture
 def lead_caller(caller: Callable[[str | None], Caller], room: Classroom, token_of: Callable[..., str]) -> Caller:
     return caller(token_of(room.lead, Role.TRAINER))
 

@@ -27,11 +27,6 @@ def stage() -> Stage[Classroom]:
     return seated("Ada", "Bob")
 
 
-@pytest.fixture
-def room(office: Office, act: Acting, clock: Clock, stage: Stage[Classroom]) -> Classroom:
-    return stage.played.at(office, act, clock)
-
-
 def unmet(room: Classroom, name: str, at: int | None = None) -> list[str]:
     return [clause.name for clause in room.learner(name, at).because.unmet]
 

@@ -25,11 +25,6 @@ def stage() -> Stage[Classroom]:
     return seated("Ada", "Bob")
 
 
-@pytest.fixture
-def room(office: Office, act: Acting, clock: Clock, stage: Stage[Classroom]) -> Classroom:
-    return stage.played.at(office, act, clock)
-
-
 def half(room: Classroom, person: UUID, session: int = 1) -> view.Half:
     with room.office.views.reading() as read:
         found = view.half(read, room.course, session, person)

@@ -32,7 +32,6 @@ from provider.office import Office
 from provider.work import Stale
 from tests.academy import Acting
 from tests.classroom import Classroom, seated
-from tests.conftest import Clock
 from tests.idempotency import key_of
 from tests.stage import Stage
 
@@ -41,11 +40,6 @@ from tests.stage import Stage
 def stage() -> Stage[Classroom]:
     """Ada and Bob have a seat in a class that is about to begin."""
     return seated("Ada", "Bob")
-
-
-@pytest.fixture
-def room(office: Office, act: Acting, clock: Clock, stage: Stage[Classroom]) -> Classroom:
-    return stage.played.at(office, act, clock)
 
 
 @pytest.fixture

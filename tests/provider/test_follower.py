@@ -31,11 +31,6 @@ def stage() -> Stage[Classroom]:
     return seated("Ada", "Bob")
 
 
-@pytest.fixture
-def room(office: Office, act: Acting, clock: Clock, stage: Stage[Classroom]) -> Classroom:
-    return stage.played.at(office, act, clock)
-
-
 def test_a_server_s_office_has_a_follower_and_another_catches_up_before_it_answers(
     office: Office, room: Classroom, clock: Clock
 ) -> None:

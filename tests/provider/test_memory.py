@@ -44,11 +44,6 @@ def stage() -> Stage[Classroom]:
 
 
 @pytest.fixture
-def room(office: Office, act: Acting, clock: Clock, stage: Stage[Classroom]) -> Classroom:
-    return stage.played.at(office, act, clock)
-
-
-@pytest.fixture
 def other(office: Office, clock: Clock) -> Iterator[Office]:
     """The same office in another process, as far as files and databases can tell."""
     other = bootstrap(office.settings, clock)

@@ -60,11 +60,6 @@ def stage() -> Stage[Classroom]:
     return seated("Ada", "Bob")
 
 
-@pytest.fixture
-def room(office: Office, act: Acting, clock: Clock, stage: Stage[Classroom]) -> Classroom:
-    return stage.played.at(office, act, clock)
-
-
 def dispute(room: Classroom) -> tuple[UUID, UUID]:
     """Let the lead and the registrar disagree on Ada; return the marks, the standing one first."""
     first, second = room.said("Ada", "absent"), room.said("Ada", marked_at=room.clock() + timedelta(minutes=1))

@@ -428,7 +428,7 @@ def test_those_who_wait_for_a_turn_have_it_one_after_the_other_though_its_file_i
             inside.pop()
 
     waiting = [threading.Thread(target=take, args=(turn,)) for turn in turns]
-    with Turn(tmp_path / "turn") as _:
+    with closing(Turn(tmp_path / "turn")) as held, held:
         for each in waiting:
             each.start()
         time.sleep(0.1)
@@ -442,7 +442,9 @@ def test_those_who_wait_for_a_turn_have_it_one_after_the_other_though_its_file_i
         turn.close()
 
 
-def test_a_request_does_not_wait_for_long_while_others_bring_the_views_on(office: Office, person: Register) -> None:
+def test_a_request_does_not_wait_for_long_while_others_bring_the_views_on(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def ended(**said: bool) -> bool:
         try:
             office.views.catch_up(**said)
@@ -450,7 +452,7 @@ def test_a_request_does_not_wait_for_long_while_others_bring_the_views_on(office
             return False
         return True
 
-    office.views._turn._patience = 0.05  # type: ignore[attr-defined]
+    monkeypatch.setattr(office.views._turn, "_patience", 0.05)
     told: list[bool] = []
     waiting = [
         threading.Thread(target=lambda said=said: told.append(ended(**said))) for said in ({}, {"patient": True})
